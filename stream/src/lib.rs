@@ -1,0 +1,3 @@
+//! Moves opaque records durably. Knows nothing of events.
+
+pub mod log;
