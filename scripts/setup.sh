@@ -1,0 +1,83 @@
+# Installs what a fresh Debian or Ubuntu machine lacks. Sourced by headgate.sh; does nothing twice.
+
+target_dir="${CARGO_TARGET_DIR:-$PWD/target}"
+export CARGO_TARGET_DIR="$target_dir"
+# Python tools of the tests live beside the build, never in the system.
+venv_dir="$target_dir/venv"
+
+say() {
+    printf '\033[1m==> %s\033[0m\n' "$*" >&2
+}
+
+fail() {
+    printf 'headgate.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install_packages COMMAND:PACKAGE ...: installs the packages whose command is not there.
+install_packages() {
+    local missing=() pair
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    command -v apt-get >/dev/null || fail "please install: ${missing[*]}"
+    say "installing ${missing[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        ca-certificates "${missing[@]}" >/dev/null
+}
+
+# The version in rust-toolchain.toml: rustup picks it by itself; without rustup, cargo must be as new.
+setup_rust() {
+    local wanted
+    wanted=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+    [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"
+    if ! command -v rustup >/dev/null && ! command -v cargo >/dev/null; then
+        say "installing Rust $wanted"
+        if apt-cache show rustup >/dev/null 2>&1; then
+            install_packages rustup:rustup
+        else
+            curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+                sh -s -- -y --quiet --profile minimal --default-toolchain none
+            . "$HOME/.cargo/env"
+        fi
+    fi
+    if command -v rustup >/dev/null && ! rustup toolchain list | grep -q "^$wanted"; then
+        rustup toolchain install "$wanted" --profile minimal --component clippy --component rustfmt
+    fi
+    local have
+    have=$(cargo --version | cut -d' ' -f2)
+    [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -1)" = "$wanted" ] ||
+        fail "cargo $have is too old: Rust $wanted or later is needed"
+}
+
+setup_build() {
+    install_packages cc:gcc ld:binutils git:git curl:curl
+    # gcc alone has no C library headers.
+    [ -e /usr/include/stdlib.h ] || as_root apt-get install -y -qq libc6-dev >/dev/null
+    setup_rust
+}
+
+setup_test() {
+    install_packages python3:python3 jq:jq gzip:gzip
+    if ! "$venv_dir/bin/python" -c 'import duckdb, pyarrow' 2>/dev/null; then
+        say "installing DuckDB and pyarrow for the tests"
+        if ! python3 -m venv --clear "$venv_dir" 2>/dev/null; then
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
+            python3 -m venv --clear "$venv_dir"
+        fi
+        "$venv_dir/bin/pip" install --quiet --requirement tests/requirements.txt
+    fi
+}
+
+build() {
+    if [ ! -x "$target_dir/release/headgate" ]; then
+        say "building (the first build takes several minutes)"
+    fi
+    cargo build --release --locked --quiet
+}

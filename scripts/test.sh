@@ -1,0 +1,49 @@
+# Every check and every test, as CI runs them. Sourced by headgate.sh.
+
+passed=0
+failed=0
+skipped=0
+
+# step NAME COMMAND...: runs one check that has no test count of its own; it counts as one test.
+step() {
+    local name="$1"
+    shift
+    say "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        printf 'FAILED: %s\n' "$name" >&2
+        failed=$((failed + 1))
+    fi
+}
+
+# cargo_tests ARGS...: runs cargo test and adds its counts to ours.
+cargo_tests() {
+    local log
+    log=$(mktemp)
+    if ! cargo test --locked --release "$@" 2>&1 | tee "$log"; then
+        grep -q '^test result: FAILED' "$log" || failed=$((failed + 1))
+    fi
+    local counts
+    counts=$(awk '/^test result:/ { p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }' "$log")
+    rm -f "$log"
+    # shellcheck disable=SC2086
+    set -- $counts
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+
+run_tests() {
+    step "format" cargo fmt --all --check
+    step "lints" cargo clippy --locked --release --workspace --all-targets --quiet -- -D warnings
+    say "tests (the slow ones, against real processes, included)"
+    HEADGATE_TEST_PYTHON="$venv_dir/bin/python" cargo_tests --workspace --no-fail-fast -- --include-ignored
+    echo
+    if [ "$skipped" -gt 0 ]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    [ "$failed" = 0 ]
+}
