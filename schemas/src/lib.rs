@@ -1,4 +1,11 @@
 //! What an event is. Knows bytes and JSON, nothing of HTTP, streams or Arrow.
 
 pub mod event;
+pub mod evolve;
+mod expand;
+pub mod names;
+pub mod program;
+pub mod registry;
+pub mod schema;
+pub mod shape;
 pub mod walk;

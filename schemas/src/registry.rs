@@ -1,0 +1,215 @@
+//! The set of schemas that a process works with: loaded whole from a directory, looked up by event and version,
+//! replaced whole.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::names;
+use crate::schema::{Schema, Version};
+
+mod load;
+mod shared;
+
+pub use load::{LoadError, LoadErrors};
+pub use shared::{SharedRegistry, Summary};
+
+/// A set of schemas, immutable once loaded. The built-in schema `bad_events/1` is always in it.
+#[derive(Debug)]
+pub struct Registry {
+    /// Event, then version. Minors of a major have no gaps and start at 0: the loader saw to it.
+    events: BTreeMap<Arc<str>, BTreeMap<Version, Arc<Schema>>>,
+    /// Table, then the minors of the major that lands in it, ascending.
+    families: BTreeMap<String, Vec<Arc<Schema>>>,
+    fingerprint: u64,
+}
+
+/// Why no schema was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// No schema has the event's type.
+    #[error("no schema for event `{event}`{}", near_names(.near))]
+    Event {
+        /// The type asked for.
+        event: String,
+        /// Known types spelled nearly so, the nearest first, at most three.
+        near: Vec<String>,
+    },
+    /// The event is known, but not in this major.
+    #[error("event `{event}` has no major version {major}; known: {}", join(.known))]
+    Major {
+        /// The type asked for.
+        event: String,
+        /// The major asked for.
+        major: u32,
+        /// The majors that are known, ascending.
+        known: Vec<u32>,
+    },
+    /// `dataschema` is not a name and a version.
+    #[error("dataschema `{dataschema}` is not of the form `{event}/1` or `{event}/1.2`")]
+    Dataschema {
+        /// The event's type.
+        event: String,
+        /// What was given.
+        dataschema: String,
+    },
+    /// `dataschema` names another event than `type` does.
+    #[error("dataschema `{dataschema}` is not a schema of event `{event}`")]
+    Mismatch {
+        /// The event's type.
+        event: String,
+        /// What was given.
+        dataschema: String,
+    },
+}
+
+impl Unknown {
+    /// The attribute of the event that is at fault: `type` or `dataschema`. Fit for a violation's keyword.
+    pub fn attribute(&self) -> &'static str {
+        match self {
+            Self::Event { .. } => "type",
+            Self::Major { .. } | Self::Dataschema { .. } | Self::Mismatch { .. } => "dataschema",
+        }
+    }
+}
+
+/// "; known names like it: a, b", or nothing.
+fn near_names(names: &[String]) -> String {
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; near it: {}", join(names))
+    }
+}
+
+fn join<T: ToString>(items: &[T]) -> String {
+    items
+        .iter()
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl Registry {
+    /// Loads every schema below `events_dir`. See the crate's `registry::load` for the rules.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the set, each with its file, place and reason.
+    pub fn load(events_dir: &Path) -> Result<Registry, LoadErrors> {
+        load::load(events_dir)
+    }
+
+    /// A registry with the built-in schemas only.
+    ///
+    /// # Errors
+    /// When the built-in schemas do not compile: a defect of the build.
+    pub fn empty() -> Result<Registry, LoadErrors> {
+        load::empty()
+    }
+
+    /// The schema that an event is checked against.
+    ///
+    /// Without `dataschema` that is the newest minor of the newest major. `name/1` asks for the newest minor of
+    /// major 1, `name/1.2` for exactly that minor, or for the newest one known when it is newer than any known here:
+    /// a client may be ahead of the gateway. A URI that ends so is understood too, with or without `.json`.
+    ///
+    /// # Errors
+    /// When there is no such schema; the error says what was probably meant.
+    pub fn resolve(&self, event: &str, dataschema: Option<&str>) -> Result<&Arc<Schema>, Unknown> {
+        let Some(versions) = self.events.get(event) else {
+            let near = names::nearest(event, self.events.keys().map(AsRef::as_ref));
+            return Err(Unknown::Event {
+                event: event.to_owned(),
+                near,
+            });
+        };
+        let newest = versions
+            .last_key_value()
+            .map(|(version, schema)| (version.major, schema));
+        let asked = match dataschema {
+            None => None,
+            Some(text) => Some(asked_version(event, text)?),
+        };
+        match (asked, newest) {
+            (None, Some((_, schema))) => Ok(schema),
+            (Some(Asked { major, minor }), _) => {
+                let minors = Version { major, minor: 0 }..=Version {
+                    major,
+                    minor: minor.unwrap_or(u32::MAX),
+                };
+                versions
+                    .range(minors)
+                    .next_back()
+                    .map(|(_, schema)| schema)
+                    .ok_or_else(|| {
+                        let mut known: Vec<u32> =
+                            versions.keys().map(|version| version.major).collect();
+                        known.dedup();
+                        Unknown::Major {
+                            event: event.to_owned(),
+                            major,
+                            known,
+                        }
+                    })
+            }
+            (None, None) => Err(Unknown::Event {
+                event: event.to_owned(),
+                near: Vec::new(),
+            }),
+        }
+    }
+
+    /// Every schema, by event's name, then version; the built-in ones too.
+    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.events.values().flat_map(BTreeMap::values)
+    }
+
+    /// The minors of the one major that lands in `table`, ascending.
+    pub fn family(&self, table: &str) -> Option<&[Arc<Schema>]> {
+        self.families.get(table).map(Vec::as_slice)
+    }
+
+    /// Every table and the minors of the major that lands in it, by table's name; the built-in ones too.
+    pub fn families(&self) -> impl Iterator<Item = (&str, &[Arc<Schema>])> {
+        self.families
+            .iter()
+            .map(|(table, family)| (table.as_str(), family.as_slice()))
+    }
+
+    /// A hash over every schema's name, version and meaning: equal for equal sets on every machine.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}
+
+struct Asked {
+    major: u32,
+    minor: Option<u32>,
+}
+
+fn asked_version(event: &str, dataschema: &str) -> Result<Asked, Unknown> {
+    let malformed = || Unknown::Dataschema {
+        event: event.to_owned(),
+        dataschema: dataschema.to_owned(),
+    };
+    let text = dataschema.strip_suffix(".json").unwrap_or(dataschema);
+    let (path, version) = text.rsplit_once('/').ok_or_else(malformed)?;
+    let parsed: Version = version.parse().map_err(|_| malformed())?;
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    if name.is_empty() {
+        return Err(malformed());
+    }
+    if name != event {
+        return Err(Unknown::Mismatch {
+            event: event.to_owned(),
+            dataschema: dataschema.to_owned(),
+        });
+    }
+    Ok(Asked {
+        major: parsed.major,
+        minor: version.contains('.').then_some(parsed.minor),
+    })
+}
+
+#[cfg(test)]
+mod tests;

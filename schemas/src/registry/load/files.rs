@@ -1,0 +1,198 @@
+//! Finding and parsing the files of a set of schemas.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::LoadError;
+use crate::names;
+use crate::program::Document;
+use crate::schema::Version;
+
+/// The largest schema file, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// How deep folders of shared documents may nest.
+const FOLDER_DEPTH_MAX: u32 = 8;
+
+/// What a document is there for.
+#[derive(Debug, Clone)]
+pub(super) enum Role {
+    /// It is an event's schema.
+    Event { name: Arc<str>, version: Version },
+    /// Others may refer to it.
+    Shared,
+}
+
+/// A parsed file.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) file: PathBuf,
+    pub(super) role: Role,
+    pub(super) document: Document,
+}
+
+/// Finds and parses every file of the set, in the order of their names.
+pub(super) fn find(events_dir: &Path, errors: &mut Vec<LoadError>) -> Vec<Found> {
+    let mut search = Search {
+        root: events_dir,
+        errors,
+        found: Vec::new(),
+    };
+    for path in search.entries(events_dir) {
+        let name = file_name(&path);
+        if !path.is_dir() {
+            search.problem(&path, "a schema lives at <event>/<version>.json".to_owned());
+        } else if name.starts_with('_') {
+            search.shared(&path, FOLDER_DEPTH_MAX);
+        } else if names::event_name(&name) {
+            search.event(&path, &name);
+        } else {
+            search.problem(&path, names::EVENT_NAME_ALLOWED.to_owned());
+        }
+    }
+    search.found
+}
+
+struct Search<'a> {
+    root: &'a Path,
+    errors: &'a mut Vec<LoadError>,
+    found: Vec<Found>,
+}
+
+impl Search<'_> {
+    fn problem(&mut self, path: &Path, reason: String) {
+        let file = path.strip_prefix(self.root).unwrap_or(path);
+        let file = if file.as_os_str().is_empty() {
+            path
+        } else {
+            file
+        };
+        self.errors.push(LoadError {
+            file: file.to_owned(),
+            pointer: String::new(),
+            reason,
+        });
+    }
+
+    /// What is in a folder, without what is passed over.
+    fn entries(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let mut paths = match entries {
+            Ok(paths) => paths,
+            Err(error) => {
+                self.problem(folder, format!("cannot be read: {error}"));
+                return Vec::new();
+            }
+        };
+        paths.retain(|path| {
+            let name = file_name(path);
+            !name.starts_with('.') && !name.ends_with(".md")
+        });
+        paths.sort();
+        paths
+    }
+
+    fn event(&mut self, folder: &Path, name: &str) {
+        let name: Arc<str> = Arc::from(name);
+        let paths = self.entries(folder);
+        if paths.is_empty() {
+            self.problem(
+                folder,
+                "the event has no schema: <version>.json is missing".to_owned(),
+            );
+        }
+        for path in paths {
+            let file = file_name(&path);
+            let version = file.strip_suffix(".json").map(str::parse::<Version>);
+            match version {
+                Some(Ok(version)) => {
+                    self.document(
+                        &path,
+                        Role::Event {
+                            name: Arc::clone(&name),
+                            version,
+                        },
+                    );
+                }
+                _ => self.problem(
+                    &path,
+                    "a schema's file is <version>.json, such as 1.json or 1.2.json".to_owned(),
+                ),
+            }
+        }
+    }
+
+    fn shared(&mut self, folder: &Path, depth_left: u32) {
+        for path in self.entries(folder) {
+            if path.is_dir() && depth_left > 0 {
+                self.shared(&path, depth_left - 1);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                self.document(&path, Role::Shared);
+            } else {
+                self.problem(&path, "a shared document's file is <name>.json".to_owned());
+            }
+        }
+    }
+
+    fn document(&mut self, path: &Path, role: Role) {
+        let size = fs::metadata(path).map(|metadata| metadata.len());
+        if size.is_ok_and(|size| size > FILE_BYTES_MAX) {
+            self.problem(path, format!("larger than {FILE_BYTES_MAX} bytes"));
+            return;
+        }
+        match fs::read(path) {
+            Ok(bytes) => {
+                let file = path.strip_prefix(self.root).unwrap_or(path).to_owned();
+                self.found.extend(parse(file, role, &bytes, self.errors));
+            }
+            Err(error) => self.problem(path, format!("cannot be read: {error}")),
+        }
+    }
+}
+
+/// Parses one file.
+pub(super) fn parse(
+    file: PathBuf,
+    role: Role,
+    bytes: &[u8],
+    errors: &mut Vec<LoadError>,
+) -> Option<Found> {
+    match serde_json::from_slice(bytes) {
+        Ok(value) => {
+            let mut uri = "headgate:///events".to_owned();
+            for part in file.components() {
+                uri.push('/');
+                uri.push_str(&part.as_os_str().to_string_lossy());
+            }
+            Some(Found {
+                file,
+                role,
+                document: Document { uri, value },
+            })
+        }
+        Err(error) => {
+            // serde_json's message ends with line and column.
+            let reason = format!("not JSON: {error}");
+            errors.push(LoadError {
+                file,
+                pointer: String::new(),
+                reason,
+            });
+            None
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,123 @@
+//! One version of one event's schema: its name and version, its table, its compiled check and its shape.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::Violation;
+use crate::program::Program;
+use crate::shape::Shape;
+
+/// A schema's version. Additions raise the minor; anything else is a new major and with it a new table.
+///
+/// Written `1` when the minor is 0, else `1.2`: as in the file names `1.json` and `1.2.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// Starts at 1.
+    pub major: u32,
+    /// Starts at 0.
+    pub minor: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.minor {
+            0 => write!(f, "{}", self.major),
+            minor => write!(f, "{}.{minor}", self.major),
+        }
+    }
+}
+
+/// A text is not a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a version: allowed are `1` or `1.2`, the major from 1, without leading zeros")]
+pub struct NotAVersion;
+
+impl FromStr for Version {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        let (major, minor) = match text.split_once('.') {
+            Some((major, minor)) => (number(major)?, number(minor)?),
+            None => (number(text)?, 0),
+        };
+        if major == 0 {
+            return Err(NotAVersion);
+        }
+        Ok(Self { major, minor })
+    }
+}
+
+/// A number in its one canonical spelling, so that no two file names mean one version.
+fn number(text: &str) -> Result<u32, NotAVersion> {
+    let canonical =
+        text.bytes().all(|b| b.is_ascii_digit()) && !(text.len() > 1 && text.starts_with('0'));
+    if canonical {
+        text.parse().map_err(|_| NotAVersion)
+    } else {
+        Err(NotAVersion)
+    }
+}
+
+/// One schema of a loaded [`Registry`](crate::registry::Registry).
+#[derive(Debug)]
+pub struct Schema {
+    pub(crate) name: Arc<str>,
+    pub(crate) version: Version,
+    pub(crate) dataschema: String,
+    pub(crate) table: String,
+    pub(crate) document: Value,
+    /// The document with every reference replaced by what it names: what shape and compatibility look at.
+    pub(crate) expanded: Value,
+    pub(crate) shape: Shape,
+    pub(crate) program: Program,
+    pub(crate) fingerprint: u64,
+}
+
+impl Schema {
+    /// The event's name: the CloudEvents `type`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The schema's version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Name and version as in the attribute `dataschema`: `order_completed/1` or `order_completed/1.2`.
+    pub fn dataschema(&self) -> &str {
+        &self.dataschema
+    }
+
+    /// The schema document as it was loaded.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// The table that the events land in: the annotation `x-table`, else `<event>_<major>` in snake case. All minors
+    /// of a major share one table, and no two majors do. Lower-case letters, digits and `_`, at most 127 bytes.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// What the columns are derived from.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// A hash of the document's and its references' meaning and order; equal for equal schemas on every machine.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Checks an event's data in which at most `depth_max` arrays and objects nest.
+    ///
+    /// # Errors
+    /// The violations found, as many as [`Program::check`] reports.
+    pub fn check(&self, data: &str, depth_max: u32) -> Result<(), Vec<Violation>> {
+        self.program.check(data, depth_max)
+    }
+}
