@@ -1,0 +1,110 @@
+use super::*;
+
+const LIMITS: Limits = Limits {
+    bytes_max: 1_000,
+    rows_max: 4,
+    age_max: Duration::from_secs(5),
+};
+
+fn records(partition: &str, from: u64, values: &[usize]) -> Records {
+    Records {
+        partition: Partition::new(partition),
+        follows: Position::from_number(from),
+        end: Position::from_number(from + values.len() as u64),
+        values: values
+            .iter()
+            .map(|bytes| Bytes::from(vec![b'x'; *bytes]))
+            .collect(),
+        appended_ms: 0,
+    }
+}
+
+#[test]
+fn an_old_batch_is_due_though_nothing_new_arrives() {
+    let start = Instant::now();
+    let mut batch = Batch::default();
+    batch.push(records("0", 0, &[10]), start);
+    assert_eq!(batch.deadline(&LIMITS), Some(start + LIMITS.age_max));
+    assert_eq!(
+        batch.due(&LIMITS, start + Duration::from_millis(4_999)),
+        None
+    );
+    assert_eq!(
+        batch.due(&LIMITS, start + Duration::from_secs(5)),
+        Some(Cause::Age)
+    );
+}
+
+#[test]
+fn age_counts_from_the_oldest_record() {
+    let start = Instant::now();
+    let mut batch = Batch::default();
+    batch.push(records("0", 0, &[10]), start);
+    batch.push(records("0", 1, &[10]), start + Duration::from_secs(4));
+    assert_eq!(
+        batch.due(&LIMITS, start + Duration::from_secs(5)),
+        Some(Cause::Age)
+    );
+}
+
+#[test]
+fn a_batch_is_due_at_its_rows_and_at_its_bytes() {
+    let start = Instant::now();
+    let mut rows = Batch::default();
+    rows.push(records("0", 0, &[1, 1, 1, 1]), start);
+    assert_eq!(rows.due(&LIMITS, start), Some(Cause::Rows));
+    assert!(rows.full(&LIMITS));
+    let mut bytes = Batch::default();
+    bytes.push(records("0", 0, &[1_000]), start);
+    assert_eq!(bytes.due(&LIMITS, start), Some(Cause::Bytes));
+}
+
+#[test]
+fn small_records_count_with_what_holding_them_costs() {
+    let mut batch = Batch::default();
+    batch.push(records("0", 0, &[0, 0]), Instant::now());
+    assert_eq!(batch.bytes(), 2 * size_of::<Bytes>() as u64);
+}
+
+#[test]
+fn an_empty_delivery_moves_the_range_but_makes_no_batch_due() {
+    let start = Instant::now();
+    let mut batch = Batch::default();
+    batch.push(
+        Records {
+            end: Position::from_number(9),
+            ..records("0", 3, &[])
+        },
+        start,
+    );
+    assert!(batch.is_empty());
+    assert_eq!(batch.due(&LIMITS, start + Duration::from_secs(60)), None);
+    assert_eq!(batch.ranges()[0].ends, Position::from_number(9));
+}
+
+#[test]
+fn ranges_join_what_one_partition_delivered() {
+    let start = Instant::now();
+    let mut batch = Batch::default();
+    batch.push(records("0", 3, &[1, 1]), start);
+    batch.push(records("1", 7, &[1]), start);
+    batch.push(records("0", 5, &[1]), start);
+    let ranges = batch.ranges();
+    assert_eq!(ranges.len(), 2);
+    assert_eq!(ranges[0].follows, Position::from_number(3));
+    assert_eq!(ranges[0].ends, Position::from_number(6));
+}
+
+#[test]
+fn a_partition_that_was_taken_away_leaves_nothing_behind() {
+    let start = Instant::now();
+    let mut batch = Batch::default();
+    batch.push(records("0", 0, &[100, 100]), start);
+    batch.push(records("1", 0, &[10]), start);
+    batch.drop_partitions(&[Partition::new("0")]);
+    assert_eq!(batch.rows(), 1);
+    assert_eq!(batch.bytes(), 10 + size_of::<Bytes>() as u64);
+    assert_eq!(batch.ranges().len(), 1);
+    batch.drop_partitions(&[Partition::new("1")]);
+    assert_eq!(batch.due(&LIMITS, start + Duration::from_secs(60)), None);
+}

@@ -1,0 +1,133 @@
+//! The commit log: which data files count, and how far each partition of the stream has landed in them.
+//!
+//! One log per stream incarnation, one record per commit, at `_commits/<stream>/<incarnation>/<sequence>.json`,
+//! created only where there is none. A record says for every partition it covers which position it follows and at
+//! which it ends, and it is valid only if each `follows` is that partition's tail in the log before it. To write
+//! sequence n a sink must have read all before n, so two sinks can never land the same range: one of them finds
+//! the other's record in its place. No lease, no lock, no clock is involved. `docs/adr/0003-commit-log.md`.
+
+mod checkpoint;
+mod log;
+mod snapshot;
+
+use headgate_stream::log::{Partition, Position, StreamId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::store::{self, Store};
+
+pub(crate) use self::log::{Log, Outcome, Proposal};
+pub use self::snapshot::{DataFile, Snapshot, each_file};
+
+/// The folder of all commit logs.
+pub(crate) const COMMITS: &str = "_commits/";
+
+/// The format of records and checkpoints that this code writes, and the newest that it reads.
+pub(crate) const VERSION: u32 = 1;
+
+/// Why the commit log could not be read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The store failed; nothing is lost, the same call may succeed later.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// An object of the log says what no sink would have written. Nothing may be landed on top of it.
+    #[error("commit log is broken at {path}: {reason}")]
+    Broken {
+        /// The object.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A commit: what is at one sequence number of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The format.
+    pub(crate) version: u32,
+    /// The stream's name.
+    pub(crate) stream: String,
+    /// The stream's incarnation.
+    pub(crate) incarnation: String,
+    /// The record's place in the log; the first is 1.
+    pub(crate) sequence: u64,
+    /// Unique to one attempt of one sink: by it a writer knows its own record again.
+    pub(crate) attempt: String,
+    /// When the record was proposed, by its writer's clock, in ms since the epoch. For people; nothing depends on it.
+    pub(crate) committed_ms: i64,
+    /// What the files hold of each partition.
+    pub(crate) partitions: Vec<Range>,
+    /// The files that count from now on.
+    pub(crate) files: Vec<File>,
+}
+
+/// A range of one partition: behind `follows`, up to and including `ends`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Range {
+    /// The partition.
+    pub(crate) partition: Partition,
+    /// The partition's tail in the log before this record; empty when it had none.
+    pub(crate) follows: Position,
+    /// The partition's tail from this record on.
+    pub(crate) ends: Position,
+}
+
+/// A data file that a commit names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// The table.
+    pub table: String,
+    /// The object's path in the store.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// CRC-32C of its bytes.
+    pub crc32c: u32,
+    /// The fingerprint of the table's columns when it was written.
+    pub fingerprint: String,
+    /// The oldest received time in it, in ms since the epoch.
+    pub received_min_ms: i64,
+    /// The newest received time in it, in ms since the epoch.
+    pub received_max_ms: i64,
+}
+
+fn folder(id: &StreamId) -> String {
+    format!("{COMMITS}{}/{}/", id.name, id.incarnation)
+}
+
+fn record_path(folder: &str, sequence: u64) -> String {
+    format!("{folder}{sequence:020}.json")
+}
+
+/// Reads and parses one object of the log; `None` when there is none.
+async fn read_json<T: DeserializeOwned>(store: &dyn Store, path: &str) -> Result<Option<T>, Error> {
+    #[derive(Deserialize)]
+    struct Header {
+        version: u32,
+    }
+    let bytes = match store.read(path).await {
+        Ok(bytes) => bytes,
+        Err(store::Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let broken = |reason: String| Error::Broken {
+        path: path.to_owned(),
+        reason,
+    };
+    let header: Header =
+        serde_json::from_slice(&bytes).map_err(|e| broken(format!("not a record: {e}")))?;
+    if header.version > VERSION {
+        return Err(broken(format!(
+            "written in format {}, this Headgate reads up to {VERSION}: upgrade it",
+            header.version
+        )));
+    }
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|e| broken(format!("not a record: {e}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Checkpoints: what some consecutive commits came to, so that not every one of them must be read again.
+//!
+//! A checkpoint at `_checkpoints/<sequence>.json` holds every partition's tail at that sequence, which keeps a
+//! sink's start cheap, and the files of the commits since the one before, which keeps a snapshot cheap. It is
+//! derived from the log and never needed: where one is missing or unreadable, the records are read instead.
+
+use std::collections::BTreeMap;
+
+use headgate_stream::log::{Partition, Position, StreamId};
+use serde::{Deserialize, Serialize};
+
+use super::{Error, File, Record, VERSION, read_json};
+use crate::store::{self, Store};
+
+/// A checkpoint is due when the commits since the last one name this many files, however few they are:
+/// it bounds the memory that collecting them takes.
+const FILES_MAX: usize = 10_000;
+
+/// The state of a log at one sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    pub(crate) version: u32,
+    pub(crate) stream: String,
+    pub(crate) incarnation: String,
+    /// The last commit that it takes in.
+    pub(crate) sequence: u64,
+    pub(crate) partitions: Vec<Tail>,
+    /// The commits from `first` to `sequence`.
+    pub(crate) first: u64,
+    pub(crate) commits: Vec<Commit>,
+}
+
+/// A partition's tail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tail {
+    pub(crate) partition: Partition,
+    pub(crate) ends: Position,
+}
+
+/// What a snapshot needs of one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Commit {
+    pub(crate) committed_ms: i64,
+    pub(crate) files: Vec<File>,
+}
+
+impl Checkpoint {
+    pub(crate) fn into_tails(self) -> (u64, BTreeMap<Partition, Position>) {
+        let tails = self.partitions.into_iter();
+        (
+            self.sequence,
+            tails.map(|tail| (tail.partition, tail.ends)).collect(),
+        )
+    }
+}
+
+/// The commits since the last checkpoint.
+#[derive(Debug)]
+pub(crate) struct Since {
+    first: u64,
+    files: usize,
+    commits: Vec<Commit>,
+}
+
+impl Since {
+    pub(crate) fn after(sequence: u64) -> Self {
+        Self {
+            first: sequence + 1,
+            files: 0,
+            commits: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, record: Record) {
+        self.files += record.files.len();
+        self.commits.push(Commit {
+            committed_ms: record.committed_ms,
+            files: record.files,
+        });
+    }
+
+    pub(crate) fn due(&self, commits_max: u64) -> bool {
+        self.commits.len() as u64 >= commits_max || self.files >= FILES_MAX
+    }
+
+    pub(crate) fn checkpoint(
+        self,
+        id: &StreamId,
+        sequence: u64,
+        tails: &BTreeMap<Partition, Position>,
+    ) -> Checkpoint {
+        let tail = |(partition, ends): (&Partition, &Position)| Tail {
+            partition: partition.clone(),
+            ends: ends.clone(),
+        };
+        Checkpoint {
+            version: VERSION,
+            stream: id.name.clone(),
+            incarnation: id.incarnation.clone(),
+            sequence,
+            partitions: tails.iter().map(tail).collect(),
+            first: self.first,
+            commits: self.commits,
+        }
+    }
+}
+
+pub(crate) fn folder(log: &str) -> String {
+    format!("{log}_checkpoints/")
+}
+
+pub(crate) fn path(log: &str, sequence: u64) -> String {
+    format!("{}{sequence:020}.json", folder(log))
+}
+
+/// A checkpoint; `None` when it is missing or cannot be understood.
+pub(crate) async fn read(
+    store: &dyn Store,
+    log: &str,
+    sequence: u64,
+) -> Result<Option<Checkpoint>, Error> {
+    match read_json(store, &path(log, sequence)).await {
+        Err(Error::Broken { path, reason }) => {
+            tracing::warn!(
+                path,
+                reason,
+                "checkpoint ignored: reading the commits instead"
+            );
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
+/// The newest checkpoint that can be understood.
+pub(crate) async fn newest(store: &dyn Store, log: &str) -> Result<Option<Checkpoint>, Error> {
+    let mut sequences = Vec::new();
+    store::each(store, &folder(log), |object| {
+        sequences.extend(sequence_of(&object.path));
+    })
+    .await?;
+    for sequence in sequences.into_iter().rev() {
+        if let Some(checkpoint) = read(store, log, sequence).await? {
+            return Ok(Some(checkpoint));
+        }
+    }
+    Ok(None)
+}
+
+/// The sequence in the last part of a record's or a checkpoint's path.
+pub(crate) fn sequence_of(path: &str) -> Option<u64> {
+    let name = path.rsplit('/').next()?;
+    name.strip_suffix(".json")?.parse().ok()
+}

@@ -1,0 +1,355 @@
+//! What the sink counts: one function per fact.
+
+use std::time::Duration;
+
+use headgate_stream::log::{Lag, Partition};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+use crate::batch::{Batch, Cause};
+
+/// Every metric: name, kind, labels, help. The metrics are built from this and `docs/metrics.md` is generated from it.
+pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
+    (
+        "headgate_sink_lag_events",
+        "gauge",
+        &["stream", "partition"],
+        "Records of the stream that have not landed yet.",
+    ),
+    (
+        "headgate_sink_lag_seconds",
+        "gauge",
+        &["stream", "partition"],
+        "Time since the oldest record that has not landed yet was appended; 0 when all have.",
+    ),
+    (
+        "headgate_sink_gap_events_total",
+        "counter",
+        &["stream", "partition"],
+        "Records that the stream's retention removed before they were read. They are lost: anything above 0 is.",
+    ),
+    (
+        "headgate_sink_batches_total",
+        "counter",
+        &["cause"],
+        "Batches cut, by cause: bytes, rows, age, drain.",
+    ),
+    (
+        "headgate_sink_batch_rows",
+        "histogram",
+        &[],
+        "Records in a batch.",
+    ),
+    (
+        "headgate_sink_batch_bytes",
+        "histogram",
+        &[],
+        "Bytes of records in a batch.",
+    ),
+    (
+        "headgate_sink_filling_bytes",
+        "gauge",
+        &[],
+        "Bytes of records read and not yet cut into a batch.",
+    ),
+    (
+        "headgate_sink_landing_bytes",
+        "gauge",
+        &[],
+        "Bytes of records in the batch that is landing.",
+    ),
+    (
+        "headgate_sink_rows_total",
+        "counter",
+        &["table"],
+        "Rows committed.",
+    ),
+    (
+        "headgate_sink_files_total",
+        "counter",
+        &["table"],
+        "Data files committed.",
+    ),
+    (
+        "headgate_sink_file_bytes",
+        "histogram",
+        &[],
+        "Size of data files committed.",
+    ),
+    (
+        "headgate_sink_table_received_timestamp_seconds",
+        "gauge",
+        &["table"],
+        "Newest received time among the rows committed, as a Unix time: a table's freshness is now minus this.",
+    ),
+    (
+        "headgate_sink_rest_values_total",
+        "counter",
+        &["table"],
+        "Values that fit no column and landed in _rest.",
+    ),
+    (
+        "headgate_sink_quarantined_rows_total",
+        "counter",
+        &["reason"],
+        "Records that could not be decoded and landed in bad_events: envelope, unknown_schema, undecodable.",
+    ),
+    (
+        "headgate_sink_encode_seconds",
+        "histogram",
+        &[],
+        "Time to decode a batch's records and encode its files.",
+    ),
+    (
+        "headgate_sink_commit_seconds",
+        "histogram",
+        &[],
+        "Time from a batch's cut to its commit.",
+    ),
+    (
+        "headgate_sink_commit_conflicts_total",
+        "counter",
+        &["outcome"],
+        "Places in the commit log that another sink took: appended (behind it), lost (the batch was dropped and is \
+         read again).",
+    ),
+    (
+        "headgate_sink_store_errors_total",
+        "counter",
+        &[],
+        "Operations on the store that failed and are tried again.",
+    ),
+    (
+        "headgate_sink_swept_files_total",
+        "counter",
+        &[],
+        "Files removed because no commit names them.",
+    ),
+];
+
+const ROWS: [f64; 8] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7];
+const BYTES: [f64; 8] = [1e3, 1e4, 1e5, 1e6, 1e7, 6.4e7, 2.56e8, 1e9];
+const SECONDS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+];
+
+/// The sink's metrics, registered once.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    lag_events: IntGaugeVec,
+    lag_seconds: GaugeVec,
+    gap: IntCounterVec,
+    batches: IntCounterVec,
+    batch_rows: Histogram,
+    batch_bytes: Histogram,
+    filling: IntGauge,
+    landing: IntGauge,
+    rows: IntCounterVec,
+    files: IntCounterVec,
+    file_bytes: Histogram,
+    received: GaugeVec,
+    rest: IntCounterVec,
+    quarantined: IntCounterVec,
+    encode: Histogram,
+    commit: Histogram,
+    conflicts: IntCounterVec,
+    store_errors: IntCounter,
+    swept: IntCounter,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let none: [&str; 0] = [];
+        Ok(Self {
+            lag_events: register(registry, IntGaugeVec::new(opts(0), CATALOG[0].2)?)?,
+            lag_seconds: register(registry, GaugeVec::new(opts(1), CATALOG[1].2)?)?,
+            gap: counters(registry, 2)?,
+            batches: counters(registry, 3)?,
+            batch_rows: histogram(registry, 4, &ROWS)?,
+            batch_bytes: histogram(registry, 5, &BYTES)?,
+            filling: register(registry, IntGauge::with_opts(opts(6))?)?,
+            landing: register(registry, IntGauge::with_opts(opts(7))?)?,
+            rows: counters(registry, 8)?,
+            files: counters(registry, 9)?,
+            file_bytes: histogram(registry, 10, &BYTES)?,
+            received: register(registry, GaugeVec::new(opts(11), CATALOG[11].2)?)?,
+            rest: counters(registry, 12)?,
+            quarantined: counters(registry, 13)?,
+            encode: histogram(registry, 14, &SECONDS)?,
+            commit: histogram(registry, 15, &SECONDS)?,
+            conflicts: counters(registry, 16)?,
+            store_errors: counters(registry, 17)?.with_label_values(&none),
+            swept: counters(registry, 18)?.with_label_values(&none),
+        })
+    }
+
+    /// How far the sink is behind, on every partition that it has.
+    pub(crate) fn lag(&self, stream: &str, lags: &[Lag]) {
+        for lag in lags {
+            let label = [stream, lag.partition.as_str()];
+            if let Some(records) = lag.records {
+                let records = i64::try_from(records).unwrap_or(i64::MAX);
+                self.lag_events.with_label_values(&label).set(records);
+            }
+            let age = lag.age.as_secs_f64();
+            self.lag_seconds.with_label_values(&label).set(age);
+        }
+    }
+
+    /// The partition is no longer this sink's: its lag is another's to tell.
+    pub(crate) fn revoked(&self, stream: &str, partition: &Partition) {
+        let label = [stream, partition.as_str()];
+        // An error means that the lag was never told.
+        drop(self.lag_events.remove_label_values(&label));
+        drop(self.lag_seconds.remove_label_values(&label));
+    }
+
+    /// Retention was quicker than the sink.
+    pub(crate) fn gap(&self, stream: &str, partition: &Partition, records: Option<u64>) {
+        let gap = self.gap.with_label_values(&[stream, partition.as_str()]);
+        gap.inc_by(records.unwrap_or(1));
+    }
+
+    /// What has been read for the next batch.
+    pub(crate) fn filling(&self, batch: &Batch) {
+        self.filling.set(gauge(batch.bytes()));
+    }
+
+    /// A batch was cut and is landing now.
+    pub(crate) fn cut(&self, cause: Cause, batch: &Batch) {
+        self.batches.with_label_values(&[cause.as_str()]).inc();
+        self.batch_rows.observe(batch.rows() as f64);
+        self.batch_bytes.observe(batch.bytes() as f64);
+        self.landing.set(gauge(batch.bytes()));
+    }
+
+    /// No batch is landing any more.
+    pub(crate) fn landing_ended(&self) {
+        self.landing.set(0);
+    }
+
+    /// A batch's files are encoded.
+    pub(crate) fn encoded(&self, took: Duration) {
+        self.encode.observe(took.as_secs_f64());
+    }
+
+    /// A batch is committed.
+    pub(crate) fn committed(&self, since_cut: Duration) {
+        self.commit.observe(since_cut.as_secs_f64());
+    }
+
+    /// A file is committed.
+    pub(crate) fn file(&self, file: &crate::commit::File) {
+        let table = [file.table.as_str()];
+        self.rows.with_label_values(&table).inc_by(file.rows);
+        self.files.with_label_values(&table).inc();
+        self.file_bytes.observe(file.bytes as f64);
+        let newest = self.received.with_label_values(&table);
+        let received = file.received_max_ms as f64 / 1e3;
+        newest.set(newest.get().max(received));
+    }
+
+    /// Values of a table that landed in `_rest`.
+    pub(crate) fn rest(&self, table: &str, values: u64) {
+        if values > 0 {
+            self.rest.with_label_values(&[table]).inc_by(values);
+        }
+    }
+
+    /// Records that landed in the bad events.
+    pub(crate) fn quarantined(&self, reason: &str, rows: u64) {
+        self.quarantined.with_label_values(&[reason]).inc_by(rows);
+    }
+
+    /// Another sink took a place in the log, and this sink's batch goes behind it.
+    pub(crate) fn conflict_appended(&self) {
+        self.conflicts.with_label_values(&["appended"]).inc();
+    }
+
+    /// Another sink landed this sink's partitions.
+    pub(crate) fn conflict_lost(&self) {
+        self.conflicts.with_label_values(&["lost"]).inc();
+    }
+
+    /// The store failed.
+    pub(crate) fn store_error(&self) {
+        self.store_errors.inc();
+    }
+
+    /// Orphans are gone.
+    pub(crate) fn swept(&self, files: u64) {
+        self.swept.inc_by(files);
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn opts(index: usize) -> Opts {
+    Opts::new(CATALOG[index].0, CATALOG[index].3)
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn counters(registry: &Registry, index: usize) -> Result<IntCounterVec, prometheus::Error> {
+    register(registry, IntCounterVec::new(opts(index), CATALOG[index].2)?)
+}
+
+fn histogram(
+    registry: &Registry,
+    index: usize,
+    buckets: &[f64],
+) -> Result<Histogram, prometheus::Error> {
+    let opts = HistogramOpts::new(CATALOG[index].0, CATALOG[index].3).buckets(buckets.to_vec());
+    let none: [&str; 0] = [];
+    Ok(register(registry, HistogramVec::new(opts, &none)?)?.with_label_values(&none))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_of_the_catalogue_is_registered_with_its_labels() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        let partition = Partition::new("0");
+        metrics.lag(
+            "events",
+            &[Lag {
+                partition: partition.clone(),
+                records: Some(1),
+                age: Duration::ZERO,
+            }],
+        );
+        metrics.gap("events", &partition, None);
+        metrics.cut(Cause::Age, &Batch::default());
+        metrics.file(&crate::commit::File {
+            table: "t_1".into(),
+            path: "p".into(),
+            bytes: 1,
+            rows: 1,
+            crc32c: 0,
+            fingerprint: "f".into(),
+            received_min_ms: 0,
+            received_max_ms: 5_000,
+        });
+        metrics.rest("t_1", 1);
+        metrics.quarantined("envelope", 1);
+        metrics.conflict_lost();
+        let families = registry.gather();
+        let names: Vec<_> = families.iter().map(|f| f.name().to_owned()).collect();
+        let mut catalogue: Vec<_> = CATALOG.iter().map(|entry| entry.0.to_owned()).collect();
+        catalogue.sort();
+        assert_eq!(names, catalogue);
+    }
+}
