@@ -1,3 +1,10 @@
 //! Moves opaque records durably. Knows nothing of events.
+//!
+//! [`log`] is the seam that everything else sees; [`journal`] is the stream embedded in the process, on a local
+//! directory. Any further backend passes the suite in `testing::conformance` (feature `testing`).
 
+pub mod journal;
 pub mod log;
+mod spread;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,3 @@
+//! What tests of this seam share: one suite for every backend, and a log in memory that can be told to fail.
+
+pub mod memory;
