@@ -1,7 +1,22 @@
 //! Compatibility: what changed between two versions of a schema, and whether a minor version may do that.
 
+//!
+//! The rule: within a major, data that was valid stays valid, and a column keeps its name and type. So a minor may add
+//! optional properties, enum values and room (longer strings, wider bounds), let `null` in, and drop `required`. All
+//! else needs a new major, also where it would widen what is valid: `integer` to `number` changes the column.
+//!
+//! One exception from "stays valid" is deliberate. An object that is open admits any value under a name that is not
+//! declared; declaring that name later is still an addition. Without it no schema could ever grow.
+//!
+//! Conditions (`anyOf`, `oneOf`, `not`, `if`, ...) are compared for equality only: any difference is breaking.
+
+use std::collections::BTreeMap;
+
 use crate::registry::Registry;
 use crate::schema::{Schema, Version};
+
+mod compare;
+mod flat;
 
 /// What kind of change it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,15 +79,94 @@ pub struct SchemaChange {
     pub breaking: bool,
 }
 
-/// The differences between two versions of a schema, in the order of the new one's keywords. Differences in
-/// documentation only (`title`, `description`, `examples`, ...) are none.
+/// The differences between two versions of a schema. Differences in documentation only (`title`, `description`,
+/// `examples`, ...) are none.
 pub fn compare(old: &Schema, new: &Schema) -> Vec<Change> {
-    let _ = (old, new);
-    Vec::new()
+    let mut changes = Vec::new();
+    if old.table() != new.table() {
+        changes.push(Change {
+            pointer: "/x-table".to_owned(),
+            keyword: "x-table".to_owned(),
+            kind: Kind::Changed,
+            breaking: true,
+            reason: format!("the table `{}` is now `{}`", old.table(), new.table()),
+        });
+    }
+    compare::schemas(&old.expanded, &new.expanded, &mut changes);
+    changes
 }
 
 /// The differences between two sets of schemas, by event and version.
+///
+/// A new minor is compared with the newest minor before it, an edited schema with its old text. An edit that a minor
+/// might have made is not breaking, though a new minor would tell readers of the data when it came.
 pub fn compare_registries(old: &Registry, new: &Registry) -> Vec<SchemaChange> {
-    let _ = (old, new);
-    Vec::new()
+    let old: BTreeMap<_, _> = old
+        .schemas()
+        .map(|s| ((s.name(), s.version()), s.as_ref()))
+        .collect();
+    let new: BTreeMap<_, _> = new
+        .schemas()
+        .map(|s| ((s.name(), s.version()), s.as_ref()))
+        .collect();
+    let mut differences = Vec::new();
+    for (key, schema) in &new {
+        let (kind, changes) = match old.get(key) {
+            Some(before) if before.fingerprint() == schema.fingerprint() => continue,
+            Some(before) => (Event::Edited, compare(before, schema)),
+            None => arrival(*key, schema, &old, &new),
+        };
+        differences.push(difference(*key, kind, changes));
+    }
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        differences.push(difference(*key, Event::Removed, Vec::new()));
+    }
+    differences.sort_by(|a, b| (&a.event, a.version).cmp(&(&b.event, b.version)));
+    differences
 }
+
+type Set<'a> = BTreeMap<(&'a str, Version), &'a Schema>;
+
+/// What kind of news a schema is that was not there before.
+fn arrival(
+    (name, version): (&str, Version),
+    schema: &Schema,
+    old: &Set<'_>,
+    new: &Set<'_>,
+) -> (Event, Vec<Change>) {
+    let known = |set: &Set<'_>, major: Option<u32>| {
+        set.keys()
+            .any(|(n, v)| *n == name && major.is_none_or(|major| v.major == major))
+    };
+    if !known(old, None) {
+        return (Event::NewEvent, Vec::new());
+    }
+    if !known(old, Some(version.major)) {
+        return (Event::NewMajor, Vec::new());
+    }
+    let first = Version {
+        minor: 0,
+        ..version
+    };
+    let before = new.range((name, first)..(name, version)).next_back();
+    (
+        Event::NewMinor,
+        before
+            .map(|(_, before)| compare(before, schema))
+            .unwrap_or_default(),
+    )
+}
+
+fn difference((name, version): (&str, Version), kind: Event, changes: Vec<Change>) -> SchemaChange {
+    SchemaChange {
+        event: name.to_owned(),
+        version,
+        kind,
+        // Data that was recorded, is in flight or waits to be replayed names its schema.
+        breaking: kind == Event::Removed || changes.iter().any(|change| change.breaking),
+        changes,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -211,6 +211,56 @@ impl<'a> Expansion<'_, 'a> {
     }
 }
 
+/// An expanded schema without what only documents it: two schemas are the same when these are equal.
+pub(crate) fn meaning(expanded: &Value) -> Value {
+    match expanded {
+        Value::Object(keywords) => {
+            let kept = keywords
+                .iter()
+                .filter(|(keyword, _)| !is_documentation(keyword));
+            let kept = kept.map(|(keyword, value)| {
+                let value = match value {
+                    Value::Object(named) if is_map(keyword) => named
+                        .iter()
+                        .map(|(name, schema)| (name.clone(), meaning(schema)))
+                        .collect::<Map<_, _>>()
+                        .into(),
+                    value if is_data(keyword) => value.clone(),
+                    value => meaning(value),
+                };
+                (keyword.clone(), value)
+            });
+            Value::Object(kept.collect())
+        }
+        Value::Array(values) => values.iter().map(meaning).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Whether a keyword has no bearing on what is valid or on a column.
+pub(crate) fn is_documentation(keyword: &str) -> bool {
+    keyword.starts_with("x-")
+        || matches!(
+            keyword,
+            "title"
+                | "description"
+                | "examples"
+                | "default"
+                | "deprecated"
+                | "readOnly"
+                | "writeOnly"
+                | "contentEncoding"
+                | "contentMediaType"
+                | "contentSchema"
+                | "$comment"
+                | "$schema"
+                | "$id"
+                | "$anchor"
+                | "$defs"
+                | "definitions"
+        )
+}
+
 /// The base URI inside a schema, which its `$id` may change.
 fn inner_base(base: &str, keywords: &Map<String, Value>) -> String {
     match keywords.get("$id").and_then(Value::as_str) {

@@ -82,9 +82,40 @@ impl Shape {
     }
 }
 
+/// The types that an expanded schema allows.
+pub(crate) fn types(expanded: &Value) -> Types {
+    let mut facts = Facts::default();
+    facts.gather(expanded);
+    facts.types
+}
+
+/// A set of types, for a person: `integer or null`.
+pub(crate) fn type_names(types: Types) -> String {
+    let number = types & FRACTION != 0;
+    let names = [
+        (BOOLEAN, "boolean"),
+        (FRACTION, "number"),
+        (if number { 0 } else { INTEGER }, "integer"),
+        (STRING, "string"),
+        (OBJECT, "object"),
+        (ARRAY, "array"),
+        (NULL, "null"),
+    ];
+    let names: Vec<_> = names
+        .iter()
+        .filter(|(bit, _)| types & bit != 0)
+        .map(|(_, name)| *name)
+        .collect();
+    match types {
+        EVERY => "any type".to_owned(),
+        0 => "nothing".to_owned(),
+        _ => names.join(" or "),
+    }
+}
+
 /// A set of JSON's types, one bit each; `number` is `INTEGER | FRACTION`.
-type Types = u8;
-const NULL: Types = 1;
+pub(crate) type Types = u8;
+pub(crate) const NULL: Types = 1;
 const BOOLEAN: Types = 2;
 const INTEGER: Types = 4;
 const FRACTION: Types = 8;
