@@ -3,6 +3,7 @@
 pub mod event;
 pub mod evolve;
 mod expand;
+pub mod format;
 pub mod names;
 pub mod program;
 pub mod registry;
