@@ -1,1 +1,23 @@
-//! placeholder
+//! HTTP in, stream out: takes events, checks each against its schema, makes them durable, and answers for each.
+//!
+//! [`collect`] is the file to read first: a request from top to bottom. Around it, [`server`] owns ports and
+//! connections, [`admin`] probes and metrics, and `reply` is the one place where anything becomes HTTP.
+
+pub mod admin;
+mod admission;
+mod body;
+pub mod clock;
+pub mod collect;
+pub mod config;
+mod connection;
+mod drain;
+mod ids;
+mod judge;
+pub mod metrics;
+mod protocol;
+mod reply;
+pub mod server;
+
+pub use collect::Collector;
+pub use config::Config;
+pub use server::{Error, Gateway, Parts, Topics};

@@ -1,0 +1,238 @@
+//! The process's HTTP face: binds both ports, accepts connections, and drains them at the end.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use headgate_schemas::registry::SharedRegistry;
+use headgate_stream::log::{Health, Topic, Writer};
+use prometheus::Registry;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{self, AdminState, Check},
+    clock::Clock,
+    collect::Collector,
+    config::Config,
+    connection::{self, Protocols},
+    drain::Drain,
+};
+
+/// How many connections the kernel may hold that were not accepted yet.
+const BACKLOG: u32 = 4096;
+/// After a failed accept (mostly: no file descriptors left) others get this long to free something.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the gateway is made of besides its settings.
+pub struct Parts {
+    /// Where records go.
+    pub writer: Arc<dyn Writer>,
+    /// What events are checked against; reloads take effect with the next request.
+    pub schemas: Arc<SharedRegistry>,
+    /// The names of the topics written to.
+    pub topics: Topics,
+    /// Where the gateway's metrics are registered, and what `/metrics` shows.
+    pub registry: Registry,
+    /// Further reasons for `/ready` to say no, from other parts of the same process.
+    pub checks: Vec<Check>,
+    /// The wall clock: [`crate::clock::system`] but for tests.
+    pub clock: Clock,
+}
+
+/// The topics that the gateway writes to.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// Takes events that are valid. Default `events`.
+    pub events: Topic,
+    /// Takes events that were rejected, with the reasons. Default `bad_events`.
+    pub bad_events: Topic,
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self {
+            events: Topic::new("events"),
+            bad_events: Topic::new("bad_events"),
+        }
+    }
+}
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address could not be listened on.
+    #[error("gateway.{key}: cannot listen on {address}: {source}")]
+    Bind {
+        /// The setting that holds the address, dotted below `gateway`.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The metrics could not be registered: mostly, two gateways share one registry.
+    #[error("gateway's metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A gateway that listens, but does not answer before [`Gateway::run`].
+pub struct Gateway {
+    config: Config,
+    collector: Arc<Collector>,
+    events: (TcpListener, SocketAddr),
+    admin: (TcpListener, SocketAddr),
+    state: AdminState,
+    drain: Drain,
+}
+
+impl Gateway {
+    /// Binds both ports. To be called within a Tokio runtime, with settings that have no
+    /// [`problems`](Config::problems).
+    ///
+    /// # Errors
+    /// An address cannot be bound, or the metrics are registered already.
+    pub fn bind(config: Config, parts: Parts) -> Result<Self, Error> {
+        let events = listen("listen", config.listen)?;
+        let admin = listen("admin.listen", config.admin.listen)?;
+        let drain = Drain::new();
+        let mut checks = vec![drain.check(), stream_check(Arc::clone(&parts.writer))];
+        if config.limits.memory_bytes_max > 0 {
+            checks.push(admin::memory_check(config.limits.memory_bytes_max));
+        }
+        checks.extend(parts.checks.iter().cloned());
+        let state = AdminState {
+            registry: parts.registry.clone(),
+            checks,
+            version: env!("CARGO_PKG_VERSION"),
+            connections_max: config.admin.connections_max,
+        };
+        let collector = Arc::new(Collector::new(&config, parts)?);
+        Ok(Self {
+            config,
+            collector,
+            events,
+            admin,
+            state,
+            drain,
+        })
+    }
+
+    /// Where events are taken.
+    pub fn addr(&self) -> SocketAddr {
+        self.events.1
+    }
+
+    /// Where probes and metrics are served.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.1
+    }
+
+    /// Serves until `shutdown` is cancelled, then drains: `/ready` says no, the listener closes, requests in work
+    /// end under `drain_deadline_ms`, and last the admin port closes. The writer is left open: it is the caller's.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self {
+            config,
+            collector,
+            events: (listener, addr),
+            admin: (admin_listener, admin_addr),
+            state,
+            drain,
+        } = self;
+        tracing::info!(%addr, %admin_addr, "gateway listens");
+        let admin_stop = CancellationToken::new();
+        let admin = tokio::spawn(admin::serve(admin_listener, state, admin_stop.clone()));
+        let stopping = async {
+            shutdown.cancelled().await;
+            drain.begin();
+            tokio::time::sleep(Duration::from_millis(config.timeouts.drain_unready_ms)).await;
+        };
+        tokio::select! {
+            () = stopping => {}
+            () = accept_all(&listener, &config, &collector, &drain) => {}
+        }
+        drop(listener);
+        let deadline = Duration::from_millis(config.timeouts.drain_deadline_ms);
+        let cut = drain.finish(deadline).await;
+        if cut > 0 {
+            tracing::warn!(
+                connections = cut,
+                "drain deadline passed, connections were cut"
+            );
+        }
+        admin_stop.cancel();
+        if let Err(error) = admin.await {
+            tracing::error!(%error, "admin server failed");
+        }
+        tracing::info!("gateway drained");
+    }
+}
+
+/// Accepts and serves connections for ever.
+async fn accept_all(
+    listener: &TcpListener,
+    config: &Config,
+    collector: &Arc<Collector>,
+    drain: &Drain,
+) {
+    let protocols = Arc::new(Protocols::new(config));
+    let slots = Arc::new(Semaphore::new(config.limits.connections_max as usize));
+    loop {
+        let socket = accept(listener).await;
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            collector.metrics().refused("connections");
+            connection::turn_away(&socket);
+            continue;
+        };
+        let served = connection::serve(
+            socket,
+            Arc::clone(&protocols),
+            Arc::clone(collector),
+            drain.clone(),
+        );
+        drain.spawn(async move {
+            served.await;
+            drop(slot);
+        });
+    }
+}
+
+/// The next connection. Failures of accepting are logged and waited out: they pass, and the listener stays good.
+pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => return socket,
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bound().map_err(|source| Error::Bind {
+        key,
+        address,
+        source,
+    })
+}
+
+fn stream_check(writer: Arc<dyn Writer>) -> Check {
+    Arc::new(move || match writer.health() {
+        Health::Ready => None,
+        Health::Refusing(reason) => Some(format!("stream: {reason}")),
+    })
+}
