@@ -40,6 +40,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the same call may succeed later.
+    pub(crate) fn transient(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}
+
 /// A commit: what is at one sequence number of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {

@@ -1,12 +1,25 @@
 //! Stream in, tables out: lands a stream's events as Parquet files, each event exactly once.
 //!
-//! Start reading at `consume`. A record is routed to its table, decoded into columns and encoded by `land`; the
+//! Start reading at `consume`. A record is routed to its [`table`], decoded into columns and encoded by `land`; the
 //! files go to a [`store`], and one record in the [`commit`] log makes them count.
 
 mod batch;
+mod clock;
+mod columns;
 pub mod commit;
 pub mod config;
+mod consume;
+mod encode;
+mod land;
 pub mod metrics;
+mod retry;
+mod route;
 pub mod store;
+mod sweep;
+pub mod table;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
+pub use clock::Clock;
 pub use config::Config;
+pub use consume::{Error, Parts, Sink};

@@ -119,12 +119,6 @@ impl Log {
         Ok(Outcome::Conflict)
     }
 
-    /// Whether the next record is one of these attempts', left there by a create whose reply was lost.
-    pub(crate) async fn next_is_from(&self, attempts: &[String]) -> Result<bool, Error> {
-        let next = self.read_next().await?;
-        Ok(next.is_some_and(|record| attempts.contains(&record.attempt)))
-    }
-
     fn admits(&self, ranges: &[Range]) -> bool {
         ranges
             .iter()

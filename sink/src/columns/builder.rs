@@ -1,0 +1,163 @@
+//! One column growing: which JSON values fit it, and how they are stored.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use headgate_schemas::{
+    format::{date_days, date_time_micros},
+    walk::{Cursor, Kind, Num, Syntax},
+};
+
+use crate::table::Type;
+
+/// What a text takes on average, in bytes: room is made for it beforehand.
+const TEXT_BYTES: usize = 24;
+
+/// Integers up to here are exact as doubles.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// A column's builder.
+#[derive(Debug)]
+pub(super) enum Builder {
+    Boolean(BooleanBuilder),
+    Integer(Int64Builder),
+    Number(Float64Builder),
+    Text(StringBuilder),
+    Json(StringBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Date(Date32Builder),
+}
+
+/// The same call on whichever builder it is.
+macro_rules! each {
+    ($builder:expr, $b:ident => $call:expr) => {
+        match $builder {
+            Builder::Boolean($b) => $call,
+            Builder::Integer($b) => $call,
+            Builder::Number($b) => $call,
+            Builder::Text($b) | Builder::Json($b) => $call,
+            Builder::Timestamp($b) => $call,
+            Builder::Date($b) => $call,
+        }
+    };
+}
+
+impl Builder {
+    pub(super) fn new(kind: Type, rows: usize) -> Self {
+        let text = || StringBuilder::with_capacity(rows, rows * TEXT_BYTES);
+        match kind {
+            Type::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
+            Type::Integer => Self::Integer(Int64Builder::with_capacity(rows)),
+            Type::Number => Self::Number(Float64Builder::with_capacity(rows)),
+            Type::Text => Self::Text(text()),
+            Type::Json => Self::Json(text()),
+            Type::Timestamp => Self::Timestamp(
+                TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"),
+            ),
+            Type::Date => Self::Date(Date32Builder::with_capacity(rows)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        use arrow::array::ArrayBuilder;
+        each!(self, b => b.len())
+    }
+
+    /// Reads one value; returns its text when it does not fit. `null` appends nothing.
+    #[inline]
+    pub(super) fn read<'a>(&mut self, cursor: &mut Cursor<'a>) -> Result<Option<&'a str>, Syntax> {
+        let kind = cursor.kind()?;
+        let start = cursor.at();
+        let fits = match (self, kind) {
+            (_, Kind::Null) => {
+                cursor.null()?;
+                true
+            }
+            (Self::Text(b), Kind::String) => {
+                let text = cursor.string()?;
+                if text.escaped {
+                    b.append_value(text.decode());
+                } else {
+                    b.append_value(text.raw);
+                }
+                true
+            }
+            (Self::Json(b), _) => {
+                b.append_value(cursor.skip()?);
+                true
+            }
+            (Self::Integer(b), Kind::Number) => {
+                append(integer(cursor.number()?), |v| b.append_value(v))
+            }
+            (Self::Number(b), Kind::Number) => {
+                append(number(cursor.number()?), |v| b.append_value(v))
+            }
+            (Self::Boolean(b), Kind::Bool) => {
+                b.append_value(cursor.boolean()?);
+                true
+            }
+            (Self::Timestamp(b), Kind::String) => {
+                append(date_time_micros(&cursor.string()?.decode()), |v| {
+                    b.append_value(v)
+                })
+            }
+            (Self::Date(b), Kind::String) => {
+                append(date_days(&cursor.string()?.decode()), |v| b.append_value(v))
+            }
+            _ => {
+                cursor.skip()?;
+                false
+            }
+        };
+        Ok((!fits).then(|| cursor.slice(start, cursor.at())))
+    }
+
+    /// Appends an attribute's text; only text columns are asked to.
+    pub(super) fn text(&mut self, text: &str) {
+        if let Self::Text(b) | Self::Json(b) = self {
+            b.append_value(text);
+        }
+    }
+
+    /// Appends an instant; only timestamp columns are asked to.
+    pub(super) fn micros(&mut self, micros: i64) {
+        if let Self::Timestamp(b) = self {
+            b.append_value(micros);
+        }
+    }
+
+    /// Ends a row that has no value here. A required column has no null to store: the row is spoiled, and a zero
+    /// or an empty text keeps its place until it is filtered out.
+    pub(super) fn absent(&mut self, required: bool) {
+        match self {
+            Self::Text(b) if required => b.append_value(""),
+            Self::Timestamp(b) if required => b.append_value(0),
+            _ => each!(self, b => b.append_null()),
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        each!(self, b => Arc::new(b.finish()))
+    }
+}
+
+fn append<T>(value: Option<T>, append: impl FnOnce(T)) -> bool {
+    value.map(append).is_some()
+}
+
+/// An integer as JSON Schema has it: `1.0` and `1e3` are integers too.
+fn integer(number: Num<'_>) -> Option<i64> {
+    number.as_i64().or_else(|| {
+        let double = number.as_f64();
+        let exact = !number.integer && double.fract() == 0.0 && double.abs() <= EXACT_MAX;
+        exact.then_some(double as i64)
+    })
+}
+
+fn number(number: Num<'_>) -> Option<f64> {
+    Some(number.as_f64()).filter(|double| double.is_finite())
+}

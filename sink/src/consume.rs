@@ -1,0 +1,385 @@
+//! The sink, top to bottom: read, batch, land, and go on from where the commit log ends.
+//!
+//! While one batch lands the next one fills; when that is full too, reading stops until there is room. Where to
+//! read from is the commit log's to say, never memory's and never the stream's: on every assignment, and after
+//! every batch that was lost to another sink, reading goes to the log's tail.
+
+use std::{collections::BTreeSet, fmt, future::pending, sync::Arc, time::Duration};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use headgate_schemas::registry::SharedRegistry;
+use headgate_stream::log::{Delivery, Partition, Position, ReadError, Reader, StreamId};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    batch::{Batch, Cause},
+    clock::Clock,
+    commit::{self, Log, Range},
+    config::Config,
+    land::{EncodeError, Landed, Lander},
+    metrics::Metrics,
+    retry::Retry,
+    store::Store,
+    sweep,
+};
+
+/// How often the lag is looked at.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long an unavailable stream is left alone.
+const READ_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a sink cannot work or go on. Faults of the store are not here: they are waited out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error("sink.{key}: {reason}")]
+    Config {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The metrics cannot be registered.
+    #[error("cannot register the sink's metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The stream cannot be read on.
+    #[error("cannot read the stream: {0}")]
+    Read(#[from] ReadError),
+    /// The commit log is broken.
+    #[error(transparent)]
+    Commit(#[from] commit::Error),
+    /// A data file could not be made.
+    #[error("cannot make a data file: {0}")]
+    Encode(String),
+    /// The runtime is shutting down.
+    #[error("the runtime stopped the sink's work")]
+    Stopped,
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error.to_string())
+    }
+}
+
+/// What a sink works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where files and the commit log go.
+    pub store: Arc<dyn Store>,
+    /// The schemas that tables are derived from. A reload takes effect with the next batch.
+    pub schemas: Arc<SharedRegistry>,
+    /// Where the sink's metrics are registered.
+    pub metrics: prometheus::Registry,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A sink, ready to run. A clone runs beside it on another stream and shares its threads and metrics.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    config: Arc<Config>,
+    parts: Parts,
+    metrics: Metrics,
+    encode: Arc<Semaphore>,
+    /// Held by the one clone that sweeps.
+    sweeping: Arc<Mutex<()>>,
+}
+
+impl Sink {
+    /// Checks the settings and registers the metrics. Nothing is read or written yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`], or [`Error::Metrics`] when the registry has a sink's metrics already.
+    pub fn open(config: Config, parts: Parts) -> Result<Self, Error> {
+        if let Some((key, reason)) = config.problems().into_iter().next() {
+            return Err(Error::Config { key, reason });
+        }
+        Ok(Self {
+            metrics: Metrics::new(&parts.metrics)?,
+            encode: Arc::new(Semaphore::new(config.encode_threads_max)),
+            config: Arc::new(config),
+            parts,
+            sweeping: Arc::default(),
+        })
+    }
+
+    /// Lands what the reader delivers, until `shutdown` or until the stream is closed; what was read by then still
+    /// lands, within `drain_deadline_ms`.
+    ///
+    /// # Errors
+    /// When landing cannot go on safely: a corrupt stream, a broken commit log. A failing store is no error.
+    pub async fn run(
+        self,
+        reader: Box<dyn Reader>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        let sweep = async {
+            let _only = self.sweeping.lock().await;
+            sweep::run(
+                &*self.parts.store,
+                &self.config,
+                &self.parts.clock,
+                &self.metrics,
+            )
+            .await
+        };
+        tokio::select! {
+            ended = self.consume(reader, shutdown) => ended,
+            never = sweep => match never {},
+        }
+    }
+
+    async fn consume(
+        &self,
+        reader: Box<dyn Reader>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        let stream = reader.stream().clone();
+        let retry = Retry::new(&self.config, self.metrics.clone());
+        let open = || {
+            let store = Arc::clone(&self.parts.store);
+            Log::open(store, stream.clone(), self.config.checkpoint_commits)
+        };
+        let log = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            log = retry.until("read the commit log", commit::Error::transient, open) => log?,
+        };
+        let log = Arc::new(Mutex::new(log));
+        let mut lag = interval(LAG_INTERVAL);
+        lag.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let consumer = Consumer {
+            lander: Arc::new(Lander {
+                config: Arc::clone(&self.config),
+                store: Arc::clone(&self.parts.store),
+                schemas: Arc::clone(&self.parts.schemas),
+                metrics: self.metrics.clone(),
+                clock: Arc::clone(&self.parts.clock),
+                retry: retry.clone(),
+                encode: Arc::clone(&self.encode),
+                stream: stream.name.clone(),
+                log: Arc::clone(&log),
+                tables: std::sync::Mutex::new(None),
+            }),
+            config: Arc::clone(&self.config),
+            metrics: self.metrics.clone(),
+            retry,
+            stream,
+            reader,
+            log,
+            filling: Batch::default(),
+            landing: None,
+            assigned: BTreeSet::new(),
+            to_seek: Vec::new(),
+            lag,
+        };
+        consumer.run(shutdown).await
+    }
+}
+
+/// A batch on its way, and what the log covers once it is there.
+struct Landing {
+    work: BoxFuture<'static, Result<Landed, Error>>,
+    ranges: Vec<Range>,
+}
+
+struct Consumer {
+    lander: Arc<Lander>,
+    config: Arc<Config>,
+    metrics: Metrics,
+    retry: Retry,
+    stream: StreamId,
+    reader: Box<dyn Reader>,
+    /// Locked by the batch that lands; free when none does.
+    log: Arc<Mutex<Log>>,
+    filling: Batch,
+    landing: Option<Landing>,
+    assigned: BTreeSet<Partition>,
+    /// Assigned, and waiting to be told where to start.
+    to_seek: Vec<Partition>,
+    lag: Interval,
+}
+
+impl Consumer {
+    async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
+        // Dropped halfway, `read` leaves everything in `self`, the batch that lands included.
+        let read = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Ok(()),
+            ended = self.read() => ended,
+        };
+        let deadline = Duration::from_millis(self.config.drain_deadline_ms);
+        match timeout(deadline, self.drain()).await {
+            Ok(drained) => read.and(drained),
+            Err(_) => {
+                tracing::warn!(
+                    "stopping before the last batch landed; it is read again at the next start"
+                );
+                read
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), Error> {
+        loop {
+            if self.landing.is_none() {
+                self.seek().await?;
+                let now = Instant::now().into_std();
+                if let Some(cause) = self.filling.due(&self.config.limits(), now) {
+                    self.cut(cause);
+                }
+            }
+            let limits = self.config.limits();
+            let room = !self.filling.full(&limits);
+            let due = self.filling.deadline(&limits);
+            let due = due.filter(|_| self.landing.is_none());
+            tokio::select! {
+                biased;
+                landed = ended(&mut self.landing) => self.landed(landed?),
+                _ = self.lag.tick() => self.metrics.lag(&self.stream.name, &self.reader.lag()),
+                () = at(due) => {}
+                delivery = self.reader.next(), if room => match delivery {
+                    Ok(delivery) => self.take(delivery),
+                    Err(ReadError::Closed) => return Ok(()),
+                    Err(ReadError::Unavailable(reason)) => {
+                        tracing::error!(%reason, "stream is unavailable; trying again");
+                        sleep(READ_PAUSE).await;
+                    }
+                    Err(error @ ReadError::Corrupt { .. }) => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Assigned(partitions) => {
+                tracing::info!(?partitions, "assigned");
+                self.assigned.extend(partitions.iter().cloned());
+                self.to_seek.extend(partitions);
+            }
+            Delivery::Revoked(partitions) => {
+                tracing::info!(?partitions, "revoked");
+                self.filling.drop_partitions(&partitions);
+                self.to_seek.retain(|p| !partitions.contains(p));
+                for partition in &partitions {
+                    self.assigned.remove(partition);
+                    self.metrics.revoked(&self.stream.name, partition);
+                }
+            }
+            Delivery::Records(records) => {
+                self.filling.push(records, Instant::now().into_std());
+            }
+            Delivery::Gap {
+                partition,
+                after,
+                records,
+            } => {
+                tracing::error!(%partition, %after, ?records, "retention removed records that never landed");
+                self.metrics.gap(&self.stream.name, &partition, records);
+            }
+        }
+        self.metrics.filling(&self.filling);
+    }
+
+    /// Starts newly assigned partitions at the log's tail, as it is now.
+    async fn seek(&mut self) -> Result<(), Error> {
+        if self.to_seek.is_empty() {
+            return Ok(());
+        }
+        let log = Arc::clone(&self.log);
+        let refresh = || async { log.lock().await.refresh().await };
+        let doing = "read the commit log";
+        self.retry
+            .until(doing, commit::Error::transient, refresh)
+            .await?;
+        let log = self.log.lock().await;
+        for partition in self.to_seek.drain(..) {
+            let tail = log.tail(&partition);
+            tracing::debug!(%partition, %tail, "reading from the log's tail");
+            self.reader.seek(&partition, &tail);
+            if tail != Position::start() {
+                self.reader.passed(&partition, &tail);
+            }
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, cause: Cause) {
+        let batch = Arc::new(std::mem::take(&mut self.filling));
+        self.metrics.cut(cause, &batch);
+        self.metrics.filling(&self.filling);
+        self.landing = Some(Landing {
+            ranges: batch.ranges(),
+            work: Arc::clone(&self.lander).land(batch).boxed(),
+        });
+    }
+
+    fn landed(&mut self, (landed, ranges): (Landed, Vec<Range>)) {
+        self.metrics.landing_ended();
+        match landed {
+            Landed::Committed => {
+                for range in ranges
+                    .iter()
+                    .filter(|r| self.assigned.contains(&r.partition))
+                {
+                    self.reader.passed(&range.partition, &range.ends);
+                }
+            }
+            // What fills now follows what was lost: all of it is read again from the log's tail.
+            Landed::Lost => {
+                tracing::warn!(
+                    "another sink landed these partitions; reading again from the log's tail"
+                );
+                self.filling = Batch::default();
+                self.metrics.filling(&self.filling);
+                self.to_seek = self.assigned.iter().cloned().collect();
+            }
+        }
+    }
+
+    /// Lands what was read.
+    async fn drain(&mut self) -> Result<(), Error> {
+        while self.landing.is_some() || !self.filling.is_empty() {
+            if self.landing.is_none() {
+                self.cut(Cause::Drain);
+            }
+            let landed = ended(&mut self.landing).await?;
+            self.landed(landed);
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the batch that lands; forever when none does.
+async fn ended(landing: &mut Option<Landing>) -> Result<(Landed, Vec<Range>), Error> {
+    let Some(under_way) = landing else {
+        return pending().await;
+    };
+    let landed = under_way.work.as_mut().await;
+    let ranges = landing.take().map(|done| done.ranges);
+    Ok((landed?, ranges.unwrap_or_default()))
+}
+
+async fn at(instant: Option<std::time::Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant.into()).await,
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Rows of one table and hour into Parquet files.
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use parquet::{
+    arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
+    basic::{self, ZstdLevel},
+    errors::ParquetError,
+    file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
+};
+
+use crate::{
+    columns::Finished,
+    config::{Compression, Config},
+    table::{Table, Type, at},
+};
+
+/// One false positive in a hundred: a look-up by event id reads one file too many in a hundred.
+const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// Of this many distinct values among a hundred a dictionary saves nothing: it only costs its look-ups.
+const DISTINCT_PERCENT_MAX: usize = 60;
+
+/// zstd's own default trades three times the time of level 1 for a few percent.
+const ZSTD_LEVEL: i32 = 1;
+
+/// An encoded file.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: Bytes,
+    pub(crate) rows: u64,
+    pub(crate) received_ms: (i64, i64),
+}
+
+/// Writes the rows of one table and hour, beginning a new file when one is large enough.
+pub(crate) struct Encoder<'c> {
+    config: &'c Config,
+    table: &'c Table,
+    /// How many rows may come at most; sizes the bloom filter.
+    rows_left: u64,
+    open: Option<Open>,
+    files: Vec<Encoded>,
+}
+
+struct Open {
+    writer: ArrowWriter<Vec<u8>>,
+    rows: u64,
+    received_ms: (i64, i64),
+}
+
+impl<'c> Encoder<'c> {
+    pub(crate) fn new(config: &'c Config, table: &'c Table, rows_max: u64) -> Self {
+        Self {
+            config,
+            table,
+            rows_left: rows_max,
+            open: None,
+            files: Vec::new(),
+        }
+    }
+
+    /// Appends rows to the file that is open.
+    pub(crate) fn write(&mut self, rows: Finished) -> Result<(), ParquetError> {
+        let Some(received_ms) = rows.received_ms else {
+            return Ok(());
+        };
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(Open {
+                writer: writer(self.config, self.table, self.rows_left, &rows.batch)?,
+                rows: 0,
+                received_ms,
+            }),
+        };
+        open.writer.write(&rows.batch)?;
+        open.rows += rows.batch.num_rows() as u64;
+        open.received_ms.0 = open.received_ms.0.min(received_ms.0);
+        open.received_ms.1 = open.received_ms.1.max(received_ms.1);
+        self.rows_left = self.rows_left.saturating_sub(rows.batch.num_rows() as u64);
+        let size = open.writer.bytes_written() + open.writer.in_progress_size();
+        if size as u64 >= self.config.file_bytes_max {
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the last file.
+    pub(crate) fn finish(mut self) -> Result<Vec<Encoded>, ParquetError> {
+        self.close()?;
+        Ok(self.files)
+    }
+
+    fn close(&mut self) -> Result<(), ParquetError> {
+        if let Some(open) = self.open.take() {
+            self.files.push(Encoded {
+                bytes: open.writer.into_inner()?.into(),
+                rows: open.rows,
+                received_ms: open.received_ms,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn writer(
+    config: &Config,
+    table: &Table,
+    rows_max: u64,
+    first: &RecordBatch,
+) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
+    let id = ColumnPath::from(table.columns()[at::EVENT_ID].name.as_str());
+    let compression = match config.compression {
+        Compression::Snappy => basic::Compression::SNAPPY,
+        Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?),
+    };
+    let mut properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_created_by(concat!("headgate ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_max_row_group_bytes(usize::try_from(config.row_group_bytes_max).ok())
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_bloom_filter_enabled(id.clone(), true)
+        .set_column_bloom_filter_fpp(id.clone(), BLOOM_FALSE_POSITIVES)
+        .set_column_bloom_filter_max_ndv(id, rows_max.max(1));
+    for (column, values) in table.columns().iter().zip(first.columns()) {
+        if !worth_a_dictionary(column.kind, values) {
+            let path = ColumnPath::from(column.name.as_str());
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
+    // The Parquet types say all that the Arrow schema would: without it a small file is a few KB smaller.
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties.build())
+        .with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(Vec::new(), table.arrow_schema(), options)
+}
+
+/// Judges by the file's first rows: a column of mostly different values is written plainly at once, instead of
+/// into a dictionary that would be given up when it is full.
+fn worth_a_dictionary(kind: Type, values: &arrow::array::ArrayRef) -> bool {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+    use std::collections::HashSet;
+    let rows = values.len() - values.null_count();
+    let distinct = match kind {
+        Type::Text | Type::Json => {
+            let texts = values.as_string::<i32>();
+            texts.iter().flatten().collect::<HashSet<_>>().len()
+        }
+        Type::Integer => {
+            let numbers = values.as_primitive::<Int64Type>();
+            numbers.iter().flatten().collect::<HashSet<_>>().len()
+        }
+        Type::Number => {
+            let numbers = values.as_primitive::<Float64Type>();
+            let bits = numbers.iter().flatten().map(f64::to_bits);
+            bits.collect::<HashSet<_>>().len()
+        }
+        Type::Timestamp => {
+            let micros = values.as_primitive::<TimestampMicrosecondType>();
+            micros.iter().flatten().collect::<HashSet<_>>().len()
+        }
+        Type::Boolean | Type::Date => 0,
+    };
+    distinct * 100 <= rows * DISTINCT_PERCENT_MAX
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! From a batch to durable files: every record becomes a row of its table, or of the bad events.
+
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use headgate_stream::log::Records;
+use parquet::errors::ParquetError;
+
+use super::{Lander, quarantine::Quarantine};
+use crate::{
+    batch::Batch,
+    columns::Rows,
+    commit::File,
+    config::Config,
+    consume::Error,
+    encode::{Encoded, Encoder},
+    route::{Group, route},
+    store,
+};
+
+/// Rows that are decoded before they are encoded: few enough to stay in the processor's cache.
+const CHUNK_ROWS: usize = 1_024;
+
+/// A file's content could not be made. A defect: no input leads here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EncodeError {
+    #[error("cannot build columns: {0}")]
+    Arrow(#[from] ArrowError),
+    #[error("cannot encode Parquet: {0}")]
+    Parquet(#[from] ParquetError),
+    #[error("a bad event of the sink's own has no table")]
+    Quarantine,
+}
+
+/// What one table and hour came to.
+#[derive(Debug, Default)]
+struct Work {
+    files: Vec<File>,
+    quarantine: Quarantine,
+}
+
+impl Lander {
+    /// Makes the batch's files and uploads them. All are durable when this returns.
+    pub(super) async fn files(
+        self: &Arc<Self>,
+        batch: &Arc<Batch>,
+        attempt: &str,
+    ) -> Result<Vec<File>, Error> {
+        let tables = self.tables();
+        let (lander, source) = (Arc::clone(self), Arc::clone(batch));
+        let (groups, mut quarantine) = blocking(move || {
+            let routed = route(source.records(), &tables);
+            let mut quarantine = Quarantine::default();
+            for (at, reason) in routed.unroutable {
+                let delivery = &source.records()[at.records as usize];
+                let record = &delivery.values[at.value as usize];
+                quarantine.add(record, reason, lander.received_micros());
+            }
+            (routed.groups, quarantine)
+        })
+        .await?;
+        let mut files = self
+            .work(batch, groups, attempt, 0, &mut quarantine)
+            .await?;
+        if !quarantine.is_empty() {
+            quarantine.count(&self.metrics);
+            let bad = self.quarantined(quarantine, attempt, files.len()).await?;
+            files.extend(bad);
+        }
+        Ok(files)
+    }
+
+    /// Lands the sink's own bad events: the same way as all others.
+    async fn quarantined(
+        self: &Arc<Self>,
+        quarantine: Quarantine,
+        attempt: &str,
+        number: usize,
+    ) -> Result<Vec<File>, Error> {
+        let mut batch = Batch::default();
+        batch.push(quarantine.into_records(), std::time::Instant::now());
+        let batch = Arc::new(batch);
+        let (tables, source) = (self.tables(), Arc::clone(&batch));
+        let routed = blocking(move || route(source.records(), &tables)).await?;
+        let mut again = Quarantine::default();
+        let files = self
+            .work(&batch, routed.groups, attempt, number, &mut again)
+            .await?;
+        if routed.unroutable.is_empty() && again.is_empty() {
+            Ok(files)
+        } else {
+            Err(EncodeError::Quarantine.into())
+        }
+    }
+
+    /// Encodes and uploads group by group, some at once.
+    async fn work(
+        self: &Arc<Self>,
+        batch: &Arc<Batch>,
+        groups: Vec<Group>,
+        attempt: &str,
+        number: usize,
+        quarantine: &mut Quarantine,
+    ) -> Result<Vec<File>, Error> {
+        let one =
+            |(index, group)| self.group(batch, group, format!("{attempt}-{:05}", number + index));
+        let mut done = stream::iter(groups.into_iter().enumerate().map(one))
+            .buffer_unordered(self.config.uploads_max);
+        let mut files = Vec::new();
+        while let Some(work) = done.try_next().await? {
+            files.extend(work.files);
+            quarantine.append(work.quarantine);
+        }
+        files.sort_by(|a: &File, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    async fn group(
+        self: &Arc<Self>,
+        batch: &Arc<Batch>,
+        group: Group,
+        name: String,
+    ) -> Result<Work, Error> {
+        let (table, hour) = (Arc::clone(&group.table), group.hour);
+        let permit = Arc::clone(&self.encode).acquire_owned().await;
+        let (lander, batch) = (Arc::clone(self), Arc::clone(batch));
+        let (encoded, quarantine) = blocking(move || {
+            let _permit = permit;
+            let received = lander.received_micros();
+            encode(&lander.config, batch.records(), &group, received).inspect(|(_, _, rest)| {
+                lander.metrics.rest(group.table.name(), *rest);
+            })
+        })
+        .await?
+        .map(|(encoded, quarantine, _)| (encoded, quarantine))?;
+        let mut work = Work {
+            files: Vec::new(),
+            quarantine,
+        };
+        for (part, file) in encoded.into_iter().enumerate() {
+            let path = format!(
+                "{}/{}/{}-{name}-{}-{part}.parquet",
+                table.name(),
+                hour_folder(hour),
+                self.stream,
+                table.fingerprint()
+            );
+            let described = File {
+                table: table.name().to_owned(),
+                bytes: file.bytes.len() as u64,
+                rows: file.rows,
+                crc32c: crc32c::crc32c(&file.bytes),
+                fingerprint: table.fingerprint().to_owned(),
+                received_min_ms: file.received_ms.0,
+                received_max_ms: file.received_ms.1,
+                path,
+            };
+            self.upload(&described.path, file.bytes).await?;
+            work.files.push(described);
+        }
+        Ok(work)
+    }
+
+    /// Tries until the file is there. Its name is this attempt's alone: if it exists, an earlier try made it.
+    async fn upload(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
+        let transient = |_: &store::Error| true;
+        let create = || async {
+            match self.store.create(path, bytes.clone()).await {
+                Err(store::Error::AlreadyExists { .. }) => Ok(()),
+                created => created,
+            }
+        };
+        let done = self.retry.until("upload", transient, create).await;
+        done.map_err(|error| Error::Commit(error.into()))
+    }
+
+    fn received_micros(&self) -> i64 {
+        (self.clock)()
+    }
+}
+
+/// Decodes and encodes the group's records; also returns how many values landed in `_rest`.
+fn encode(
+    config: &Config,
+    records: &[Records],
+    group: &Group,
+    now_micros: i64,
+) -> Result<(Vec<Encoded>, Quarantine, u64), EncodeError> {
+    let table = &*group.table;
+    let mut quarantine = Quarantine::default();
+    let mut encoder = Encoder::new(config, table, group.rows.len() as u64);
+    let mut rows = Rows::new(
+        table,
+        group.rows.len().min(CHUNK_ROWS),
+        config.data_depth_max,
+    );
+    let mut rest_values = 0;
+    for chunk in group.rows.chunks(CHUNK_ROWS) {
+        for at in chunk {
+            let delivery = &records[at.records as usize];
+            let record = &delivery.values[at.value as usize];
+            if let Err(reason) = append(&mut rows, record, delivery.appended_ms) {
+                quarantine.add(record, reason, now_micros);
+            }
+        }
+        let finished = rows.finish()?;
+        rest_values += finished.rest_values;
+        encoder.write(finished)?;
+    }
+    Ok((encoder.finish()?, quarantine, rest_values))
+}
+
+fn append(
+    rows: &mut Rows<'_>,
+    record: &[u8],
+    appended_ms: i64,
+) -> Result<(), crate::route::Unroutable> {
+    // Routing has checked that it is UTF-8; a second look costs less than keeping the text apart.
+    let text = simdutf8::basic::from_utf8(record).unwrap_or_default();
+    rows.append(text, appended_ms).map_err(Into::into)
+}
+
+/// `dt=2026-11-22/hr=07`
+fn hour_folder(hour: i64) -> String {
+    let start = jiff::Timestamp::from_second(hour.saturating_mul(3_600)).unwrap_or_default();
+    start.strftime("dt=%Y-%m-%d/hr=%H").to_string()
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::Stopped)
+}

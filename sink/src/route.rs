@@ -1,0 +1,235 @@
+//! Which table and hour each record of a batch belongs to: a look at the envelope's first attributes, no more.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use headgate_schemas::{
+    event::{self, Event, Reason},
+    format::date_time_micros,
+    registry::Registry,
+    walk::Cursor,
+};
+use headgate_stream::log::Records;
+
+use crate::table::Table;
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// The tables of one set of schemas.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    registry: Arc<Registry>,
+    /// By name.
+    tables: Vec<Arc<Table>>,
+}
+
+impl Tables {
+    pub(crate) fn of(registry: Arc<Registry>) -> Self {
+        let families = registry.families();
+        let mut tables: Vec<_> = families
+            .map(|(_, family)| Arc::new(Table::of(family)))
+            .collect();
+        tables.sort_by(|a, b| a.name().cmp(b.name()));
+        Self { registry, tables }
+    }
+
+    /// Whether these are the tables of that very set.
+    pub(crate) fn are_of(&self, registry: &Arc<Registry>) -> bool {
+        Arc::ptr_eq(&self.registry, registry)
+    }
+
+    /// The table's place in `tables`.
+    fn find(&self, kind: &str, dataschema: Option<&str>) -> Result<usize, Unroutable> {
+        let schema = self
+            .registry
+            .resolve(kind, dataschema)
+            .map_err(|unknown| Unroutable {
+                reason: Reason::UnknownSchema,
+                keyword: unknown.attribute(),
+                message: unknown.to_string(),
+            })?;
+        let found = self
+            .tables
+            .binary_search_by(|table| table.name().cmp(schema.table()));
+        found.map_err(|_| Unroutable {
+            reason: Reason::UnknownSchema,
+            keyword: "type",
+            message: format!("no table `{}`", schema.table()),
+        })
+    }
+}
+
+/// Where a record is within a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct At {
+    pub(crate) records: u32,
+    pub(crate) value: u32,
+}
+
+/// Why a record has no table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unroutable {
+    pub(crate) reason: Reason,
+    /// What is at fault, as in a violation.
+    pub(crate) keyword: &'static str,
+    pub(crate) message: String,
+}
+
+/// The records of one table and hour.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) table: Arc<Table>,
+    /// Hours since the epoch, of the received time.
+    pub(crate) hour: i64,
+    pub(crate) rows: Vec<At>,
+}
+
+/// A batch, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Routed {
+    /// By table's name, then hour.
+    pub(crate) groups: Vec<Group>,
+    pub(crate) unroutable: Vec<(At, Unroutable)>,
+}
+
+/// Sorts the batch by table and hour.
+pub(crate) fn route(records: &[Records], tables: &Tables) -> Routed {
+    let mut router = Router {
+        tables,
+        known: HashMap::new(),
+        key: String::new(),
+        groups: BTreeMap::new(),
+    };
+    let mut unroutable = Vec::new();
+    for (index, delivery) in (0_u32..).zip(records) {
+        for (value, record) in (0_u32..).zip(&delivery.values) {
+            let at = At {
+                records: index,
+                value,
+            };
+            if let Err(reason) = router.add(at, record, delivery.appended_ms) {
+                unroutable.push((at, reason));
+            }
+        }
+    }
+    let group = |((table, hour), rows): ((usize, i64), Vec<At>)| Group {
+        table: Arc::clone(&tables.tables[table]),
+        hour,
+        rows,
+    };
+    Routed {
+        groups: router.groups.into_iter().map(group).collect(),
+        unroutable,
+    }
+}
+
+struct Router<'t> {
+    tables: &'t Tables,
+    /// Which table, by type and dataschema as they stand in the records.
+    known: HashMap<String, Result<usize, Unroutable>>,
+    key: String,
+    groups: BTreeMap<(usize, i64), Vec<At>>,
+}
+
+impl Router<'_> {
+    fn add(&mut self, at: At, record: &[u8], appended_ms: i64) -> Result<(), Unroutable> {
+        let text = simdutf8::basic::from_utf8(record).map_err(|_| Unroutable {
+            reason: Reason::Undecodable,
+            keyword: "encoding",
+            message: "the record is not UTF-8".to_owned(),
+        })?;
+        let look = match Look::before_data(text) {
+            Some(look) => look,
+            None => Look::at_whole(text)?,
+        };
+        let micros = look.received.and_then(|text| date_time_micros(&text));
+        let hour = micros
+            .unwrap_or(appended_ms.saturating_mul(1_000))
+            .div_euclid(HOUR_MICROS);
+        let table = self.table(&look.kind, look.dataschema.as_deref())?;
+        self.groups.entry((table, hour)).or_default().push(at);
+        Ok(())
+    }
+
+    fn table(&mut self, kind: &str, dataschema: Option<&str>) -> Result<usize, Unroutable> {
+        self.key.clear();
+        self.key.push_str(kind);
+        self.key.push('\0');
+        self.key.push_str(dataschema.unwrap_or("\0"));
+        if let Some(known) = self.known.get(&self.key) {
+            return known.clone();
+        }
+        let found = self.tables.find(kind, dataschema);
+        self.known.insert(self.key.clone(), found.clone());
+        found
+    }
+}
+
+/// What decides where a record goes.
+#[derive(Debug, PartialEq, Eq)]
+struct Look<'a> {
+    kind: Cow<'a, str>,
+    dataschema: Option<Cow<'a, str>>,
+    received: Option<Cow<'a, str>>,
+}
+
+impl<'a> Look<'a> {
+    /// Looks at the attributes before the data, where Headgate writes all of them. `None`: something is unusual.
+    /// Whether the record is an event at all is for the decoder to say.
+    fn before_data(record: &'a str) -> Option<Self> {
+        let mut cursor = Cursor::new(record, 2);
+        let (mut kind, mut dataschema, mut received) = (None, None, None);
+        let mut more = cursor.object().ok()?;
+        while more {
+            let slot = match cursor.key().ok()?.raw {
+                "type" => &mut kind,
+                "dataschema" => &mut dataschema,
+                "receivedtime" => &mut received,
+                "data" => break,
+                _ => {
+                    cursor.skip().ok()?;
+                    more = cursor.next_member().ok()?;
+                    continue;
+                }
+            };
+            *slot = Some(cursor.string().ok()?.decode());
+            if kind.is_some() && dataschema.is_some() && received.is_some() {
+                break;
+            }
+            more = cursor.next_member().ok()?;
+        }
+        Some(Self {
+            kind: kind?,
+            dataschema: Some(dataschema?),
+            received: Some(received?),
+        })
+    }
+
+    fn at_whole(record: &'a str) -> Result<Self, Unroutable> {
+        // Depth is judged when the row is decoded.
+        let event = Event::read(record, u32::MAX - 1).map_err(|error| Unroutable {
+            reason: reason_of(&error),
+            keyword: "syntax",
+            message: error.to_string(),
+        })?;
+        Ok(Self {
+            kind: event.kind,
+            dataschema: event.dataschema,
+            received: event.receivedtime,
+        })
+    }
+}
+
+/// How a record that is not an event counts among the bad events.
+pub(crate) fn reason_of(error: &event::Error) -> Reason {
+    match error {
+        event::Error::Syntax(_) => Reason::Malformed,
+        _ => Reason::Envelope,
+    }
+}
+
+#[cfg(test)]
+mod tests;

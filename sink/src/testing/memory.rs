@@ -1,0 +1,209 @@
+//! A store in memory that fails as real ones do: before anything happened, or after everything did.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+
+use crate::store::{Error, Object, Store};
+
+/// How often a store fails, in thousandths of its operations.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// Decides which operations fail: the same seed and operations, the same failures.
+    pub seed: u64,
+    /// The operation fails and does nothing.
+    pub refused: u64,
+    /// The operation is done, but its reply is lost.
+    pub reply_lost: u64,
+}
+
+/// A store in memory. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<String, Stored>,
+    faults: Faults,
+    random: u64,
+    operations: u64,
+    dies_after: Option<u64>,
+    now_ms: i64,
+}
+
+#[derive(Debug)]
+struct Stored {
+    bytes: Bytes,
+    written_ms: i64,
+}
+
+/// What happens to one operation.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Works,
+    Refused,
+    ReplyLost,
+}
+
+impl Memory {
+    /// An empty store that works.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Fails from now on as told.
+    pub fn fail(&self, faults: Faults) {
+        let mut state = self.state();
+        state.random = faults.seed;
+        state.faults = faults;
+    }
+
+    /// After this many more operations every one fails, and of the one at which it dies only the reply is lost, as
+    /// when a process is killed. `None`: works again.
+    pub fn die_after(&self, operations: Option<u64>) {
+        let mut state = self.state();
+        state.operations = 0;
+        state.dies_after = operations;
+    }
+
+    /// Whether it has died.
+    pub fn is_dead(&self) -> bool {
+        let state = self.state();
+        state
+            .dies_after
+            .is_some_and(|after| state.operations >= after)
+    }
+
+    /// The time that objects are written at from now on, in ms since the epoch.
+    pub fn set_time(&self, now_ms: i64) {
+        self.state().now_ms = now_ms;
+    }
+
+    /// Every object's path, in order.
+    pub fn paths(&self) -> Vec<String> {
+        self.state().objects.keys().cloned().collect()
+    }
+
+    /// An object's bytes, without a fault.
+    pub fn bytes(&self, path: &str) -> Option<Bytes> {
+        let state = self.state();
+        state.objects.get(path).map(|stored| stored.bytes.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        path: &str,
+        work: impl FnOnce(&mut State) -> Result<T, Error> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, Error>> {
+        let (store, path) = (self.clone(), path.to_owned());
+        async move {
+            // Others come in between here, as they would over a network.
+            tokio::task::yield_now().await;
+            let mut state = store.state();
+            let fate = state.fate();
+            if fate == Fate::Refused {
+                return Err(Error::failed(doing, &path, "refused by the test"));
+            }
+            let done = work(&mut state);
+            if fate == Fate::ReplyLost {
+                return Err(Error::failed(doing, &path, "reply lost by the test"));
+            }
+            done
+        }
+        .boxed()
+    }
+}
+
+impl State {
+    fn fate(&mut self) -> Fate {
+        self.operations += 1;
+        match self.dies_after {
+            Some(after) if self.operations == after => return Fate::ReplyLost,
+            Some(after) if self.operations > after => return Fate::Refused,
+            _ => {}
+        }
+        // SplitMix64.
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let drawn = (mixed ^ (mixed >> 31)) % 1_000;
+        if drawn < self.faults.refused {
+            Fate::Refused
+        } else if drawn < self.faults.refused + self.faults.reply_lost {
+            Fate::ReplyLost
+        } else {
+            Fate::Works
+        }
+    }
+}
+
+impl Store for Memory {
+    fn create(&self, path: &str, bytes: Bytes) -> BoxFuture<'_, Result<(), Error>> {
+        let name = path.to_owned();
+        self.run("create", path, move |state| {
+            let written_ms = state.now_ms;
+            if state.objects.contains_key(&name) {
+                return Err(Error::AlreadyExists { path: name });
+            }
+            state.objects.insert(name, Stored { bytes, written_ms });
+            Ok(())
+        })
+    }
+
+    fn read(&self, path: &str) -> BoxFuture<'_, Result<Bytes, Error>> {
+        let name = path.to_owned();
+        self.run("read", path, move |state| match state.objects.get(&name) {
+            Some(stored) => Ok(stored.bytes.clone()),
+            None => Err(Error::NotFound { path: name }),
+        })
+    }
+
+    fn list(
+        &self,
+        folder: &str,
+        after: &str,
+        objects_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Object>, Error>> {
+        let (folder, after) = (folder.to_owned(), after.to_owned());
+        self.run("list", &folder.clone(), move |state| {
+            let object = |(path, stored): (&String, &Stored)| Object {
+                path: path.clone(),
+                bytes: stored.bytes.len() as u64,
+                written_ms: stored.written_ms,
+            };
+            let from = state
+                .objects
+                .range::<str, _>((Bound::Excluded(after.as_str()), Bound::Unbounded));
+            Ok(from
+                .filter(|(path, _)| path.starts_with(&folder))
+                .take(objects_max)
+                .map(object)
+                .collect())
+        })
+    }
+
+    fn delete(&self, path: &str) -> BoxFuture<'_, Result<(), Error>> {
+        let name = path.to_owned();
+        self.run("delete", path, move |state| {
+            state.objects.remove(&name);
+            Ok(())
+        })
+    }
+
+    fn sweep_partial(&self, _: i64) -> BoxFuture<'_, Result<u64, Error>> {
+        self.run("sweep", "", |_| Ok(0))
+    }
+}
