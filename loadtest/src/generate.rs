@@ -10,7 +10,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
-use self::documents::Documents;
+use self::documents::{Documents, Node};
 use self::value::{Maker, Mood};
 
 pub use self::spoil::Spoil;
@@ -74,7 +74,7 @@ impl<'a> Generator<'a> {
     ///
     /// # Errors
     /// [`Error::Unsatisfied`] when no attempt met the schema.
-    pub fn valid(&mut self, schema: &Schema) -> Result<String, Error> {
+    pub fn valid(&mut self, schema: &'a Schema) -> Result<String, Error> {
         self.valid_value(schema).map(|(_, text)| text)
     }
 
@@ -83,7 +83,7 @@ impl<'a> Generator<'a> {
     /// # Errors
     /// [`Error::Unsatisfied`] when there is no valid event to start from, [`Error::Unspoilable`] when the
     /// schema objects to nothing.
-    pub fn invalid(&mut self, schema: &Schema) -> Result<(String, Spoil), Error> {
+    pub fn invalid(&mut self, schema: &'a Schema) -> Result<(String, Spoil), Error> {
         let first = self.rng.random_range(0..Spoil::OF_DATA.len());
         let mut fallback = None;
         for turn in 0..Spoil::OF_DATA.len() {
@@ -111,7 +111,7 @@ impl<'a> Generator<'a> {
         })
     }
 
-    fn valid_value(&mut self, schema: &Schema) -> Result<(Value, String), Error> {
+    fn valid_value(&mut self, schema: &'a Schema) -> Result<(Value, String), Error> {
         let mut last = "its constraints leave no value".to_owned();
         for attempt in 0..ATTEMPTS_MAX {
             let Some(value) = self.attempt(schema, mood(attempt)) else {
@@ -131,8 +131,12 @@ impl<'a> Generator<'a> {
         })
     }
 
-    fn attempt(&mut self, schema: &Schema, mood: Mood) -> Option<Value> {
-        let root = self.documents.root(&uri(schema))?;
+    fn attempt(&mut self, schema: &'a Schema, mood: Mood) -> Option<Value> {
+        // References are already followed there, also those to documents that are no events' schemas.
+        let root = Node {
+            schema: schema.expanded(),
+            base: uri(schema).into(),
+        };
         Maker {
             documents: &self.documents,
             rng: &mut self.rng,

@@ -221,25 +221,31 @@ fn weights<'a>(
     }
 }
 
-fn invalid(
-    generator: &mut Generator<'_>,
-    schema: &Schema,
+fn invalid<'a>(
+    generator: &mut Generator<'a>,
+    schema: &'a Schema,
     table: u16,
 ) -> Result<Vec<Payload>, Error> {
     let mut payloads = Vec::with_capacity(INVALID_PER_SCHEMA);
     for at in 0..INVALID_PER_SCHEMA {
-        if at % UNKNOWN_TYPE_EVERY == 0 {
-            let data = generator.valid(schema)?;
-            let tail = format!(r#","type":"{UNKNOWN_TYPE}","data":{data}}}"#).into();
-            payloads.push(Payload {
-                table: None,
-                valid: false,
-                tail,
-            });
-            continue;
+        let spoiled = match generator.invalid(schema) {
+            Ok((data, _)) => Some(data),
+            // A schema that allows everything still leaves types that no schema describes.
+            Err(generate::Error::Unspoilable { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match spoiled.filter(|_| at % UNKNOWN_TYPE_EVERY > 0) {
+            Some(data) => payloads.push(payload(schema, Some(table), false, &data)),
+            None => {
+                let data = generator.valid(schema)?;
+                let tail = format!(r#","type":"{UNKNOWN_TYPE}","data":{data}}}"#).into();
+                payloads.push(Payload {
+                    table: None,
+                    valid: false,
+                    tail,
+                });
+            }
         }
-        let (data, _) = generator.invalid(schema)?;
-        payloads.push(payload(schema, Some(table), false, &data));
     }
     Ok(payloads)
 }

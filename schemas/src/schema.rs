@@ -97,6 +97,12 @@ impl Schema {
         &self.document
     }
 
+    /// The document with every reference replaced by what it names: the value of `$ref` is then a schema. Where a
+    /// schema refers to itself, `$ref` stays an absolute URI.
+    pub fn expanded(&self) -> &Value {
+        &self.expanded
+    }
+
     /// The table that the events land in: the annotation `x-table`, else `<event>_<major>` in snake case. All minors
     /// of a major share one table, and no two majors do. Lower-case letters, digits and `_`, at most 127 bytes.
     pub fn table(&self) -> &str {

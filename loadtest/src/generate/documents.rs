@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-const REFERENCE_BASE: [&str; 2] = ["$id", "id"];
-
 /// A schema within a document, with the URI that its references are relative to.
 #[derive(Debug, Clone)]
 pub(super) struct Node<'a> {
@@ -61,11 +59,6 @@ impl<'a> Documents<'a> {
         map.values().for_each(|child| self.index(child, &own));
     }
 
-    /// The document with this URI.
-    pub(super) fn root(&self, uri: &str) -> Option<Node<'a>> {
-        self.resources.get(without_fragment(uri)).cloned()
-    }
-
     /// What `reference` stands for in a schema whose base is `base`.
     pub(super) fn resolve(&self, base: &str, reference: &str) -> Option<Node<'a>> {
         let (path, fragment) = reference.split_once('#').unwrap_or((reference, ""));
@@ -95,9 +88,7 @@ impl<'a> Documents<'a> {
 
 /// The base that a schema's own `$id` makes, else the surrounding one.
 pub(super) fn own_base(schema: &Value, base: &Arc<str>) -> Arc<str> {
-    let id = REFERENCE_BASE
-        .iter()
-        .find_map(|keyword| schema.get(keyword)?.as_str());
+    let id = schema.get("$id").and_then(Value::as_str);
     match id.map(without_fragment).filter(|id| !id.is_empty()) {
         Some(id) => Arc::from(join(base, id)),
         None => Arc::clone(base),

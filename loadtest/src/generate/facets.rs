@@ -92,8 +92,11 @@ impl<'a> Facets<'a> {
                 base: own_base(node.schema, &node.base),
             };
             for keyword in ["$ref", "$dynamicRef"] {
-                if let Some(reference) = keywords.get(keyword).and_then(Value::as_str) {
-                    pending.push(documents.resolve(&facet.base, reference)?);
+                match keywords.get(keyword) {
+                    Some(Value::String(uri)) => pending.push(documents.resolve(&facet.base, uri)?),
+                    // In an expanded document the schema itself stands in the reference's place.
+                    Some(schema) => pending.push(facet.at(schema)),
+                    None => {}
                 }
             }
             pending.extend(facet.listed("allOf"));
