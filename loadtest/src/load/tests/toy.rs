@@ -114,6 +114,7 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
         let state = Arc::clone(&state);
         let service =
             hyper::service::service_fn(move |request| answer(Arc::clone(&state), request));
