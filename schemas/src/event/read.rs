@@ -100,11 +100,10 @@ pub fn close(cursor: &mut Cursor<'_>) -> Result<bool, Syntax> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Payload {
     Absent,
-    /// The cursor is before the value of `data`.
+    /// `data` has occurred.
     Json,
-    /// The cursor is before the value of `data_base64`.
+    /// `data_base64` has occurred.
     Base64,
-    Read,
 }
 
 /// An envelope being read: the cursor is within the object.
@@ -150,10 +149,11 @@ impl<'a> Reading<'a> {
                     continue;
                 }
             };
-            if self.payload == Payload::Read {
-                return Err(Error::TwoPayloads);
+            match self.payload {
+                Payload::Absent => self.payload = payload,
+                known if known == payload => return Err(Error::Duplicate(key.raw.to_owned())),
+                _ => return Err(Error::TwoPayloads),
             }
-            self.payload = payload;
             return Ok(true);
         }
         Ok(false)
@@ -178,7 +178,6 @@ impl<'a> Reading<'a> {
             Data::Json(self.cursor.skip()?)
         };
         self.event.data = data;
-        self.payload = Payload::Read;
         self.member = self.cursor.next_member()?;
         Ok(())
     }
