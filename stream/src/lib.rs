@@ -5,6 +5,7 @@
 
 pub mod journal;
 pub mod log;
+pub mod metrics;
 mod spread;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,3 +1,4 @@
 //! What tests of this seam share: one suite for every backend, and a log in memory that can be told to fail.
 
+pub mod conformance;
 pub mod memory;

@@ -1,9 +1,15 @@
 //! The faults do what they say.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 use super::Memory;
-use crate::log::{Delivery, Health, Position, Reader, Record, Refusal, Topic};
+use crate::{
+    log::{Delivery, Health, Position, Reader, Record, Refusal, Topic, Writer},
+    testing::conformance,
+};
 
 fn record(value: &'static str) -> Record {
     Record {
@@ -91,4 +97,37 @@ async fn a_partition_taken_away_delivers_nothing_until_given_back_and_sought() {
     assert!(futures_util::poll!(reader.next()).is_pending());
     reader.seek(&partition, &Position::start());
     assert!(matches!(reader.next().await.unwrap(), Delivery::Records(_)));
+}
+
+struct Backend(Memory);
+
+impl conformance::Backend for Backend {
+    fn topic(&self) -> Topic {
+        Topic::new("events")
+    }
+
+    fn writer(&self) -> Arc<dyn Writer> {
+        self.0.writer()
+    }
+
+    fn reader(&self, group: &str) -> BoxFuture<'_, Box<dyn Reader>> {
+        let reader = self.0.reader(&self.topic(), group);
+        Box::pin(std::future::ready(reader))
+    }
+
+    fn record_bytes_max(&self) -> Option<usize> {
+        Some(200_000)
+    }
+}
+
+#[tokio::test]
+async fn the_memory_log_conforms() {
+    for partitions in [1, 3] {
+        conformance::run(|| async move {
+            let memory = Memory::new(partitions);
+            memory.bound_record(Some(200_000));
+            Box::new(Backend(memory)) as Box<dyn conformance::Backend>
+        })
+        .await;
+    }
 }
