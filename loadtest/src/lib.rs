@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use headgate_schemas::registry::Registry;
 
+pub mod bench;
 mod client;
 pub mod generate;
 pub mod ledger;

@@ -97,28 +97,6 @@ impl Pool {
         Ok(pool)
     }
 
-    /// A pool of given event texts for one table, all valid: for benchmarks.
-    pub(crate) fn of(table: &str, kind: &str, data: impl Iterator<Item = String>) -> Pool {
-        let valid = data
-            .map(|data| Payload {
-                table: Some(0),
-                valid: true,
-                tail: format!(r#","type":"{kind}","data":{data}}}"#).into(),
-            })
-            .collect();
-        Pool {
-            tables: vec![table.to_owned()],
-            shares: vec![Share {
-                until: 1.0,
-                valid,
-                invalid: Vec::new(),
-            }],
-            invalid_share: 0.0,
-            users: 10_000,
-            seed: 1,
-        }
-    }
-
     /// The tables that the events belong to.
     pub fn tables(&self) -> &[String] {
         &self.tables
