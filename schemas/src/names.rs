@@ -67,10 +67,12 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> V
         return Vec::new();
     }
     let name = snake_case(name);
-    let allowed = (name.len() / 3).max(1);
     let mut near: Vec<(usize, &str)> = known
-        .map(|known| (distance(&name, &snake_case(known)), known))
-        .filter(|(distance, _)| *distance <= allowed)
+        .filter_map(|known| {
+            let spelled = snake_case(known);
+            let distance = distance(&name, &spelled);
+            (distance <= name.len().max(spelled.len()) / 3).then_some((distance, known))
+        })
         .collect();
     near.sort_unstable();
     near.into_iter()
@@ -93,3 +95,6 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row[b.len()]
 }
+
+#[cfg(test)]
+mod tests;
