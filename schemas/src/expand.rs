@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::program::Document;
 
 /// The most values (keywords and their values, counted once per place) of one expanded schema.
-const VALUES_MAX: usize = 100_000;
+const VALUES_MAX: usize = 20_000;
 
 /// The deepest chain of schemas within schemas; whatever is below is not looked at.
 const DEPTH_MAX: usize = 200;

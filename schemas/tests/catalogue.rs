@@ -1,6 +1,8 @@
 //! The example catalogue is what its documents say: it loads, its examples are valid, and each schema refuses what it
 //! should, as the `jsonschema` crate does.
 
+#![allow(clippy::unwrap_used)] // Helpers of tests are tests too, which the lint does not see.
+
 use std::path::Path;
 
 use headgate_schemas::registry::Registry;

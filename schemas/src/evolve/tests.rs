@@ -75,7 +75,7 @@ fn required_may_be_dropped_but_not_added() {
         only(without.clone(), with.clone()),
         ("required".into(), Kind::Added, true, "/required".into())
     );
-    assert_eq!(only(with, without).2, false);
+    assert!(!only(with, without).2);
 }
 
 #[test]
@@ -333,17 +333,17 @@ fn a_property_that_was_allowed_with_another_schema_may_not_be_declared() {
     let old = json!({ "type": "object", "properties": { "a": {} }, "additionalProperties": { "type": "string" } });
     let mut new = old.clone();
     new["properties"]["b"] = json!({ "type": "integer" });
-    assert_eq!(only(old.clone(), new.clone()).2, true);
+    assert!(only(old.clone(), new.clone()).2);
     new["properties"]["b"] = json!({ "type": "string" });
-    assert_eq!(only(old, new).2, false);
+    assert!(!only(old, new).2);
 
     let old = json!({ "type": "object", "properties": { "a": {} }, "patternProperties": { "_id$": { "type": "string" } } });
     let mut new = old.clone();
     new["properties"]["user_id"] = json!({ "type": "integer" });
-    assert_eq!(only(old.clone(), new).2, true);
+    assert!(only(old.clone(), new).2);
     let mut new = old.clone();
     new["properties"]["count"] = json!({ "type": "integer" });
-    assert_eq!(only(old, new).2, false);
+    assert!(!only(old, new).2);
 }
 
 #[test]
@@ -389,11 +389,8 @@ fn schemas_that_cannot_be_merged_are_compared_one_by_one() {
             "/allOf/0/minimum".into()
         )
     );
-    assert_eq!(only(schema(1), schema(2)).2, true);
-    assert_eq!(
-        only(schema(1), json!({ "type": "integer", "minimum": 0 })).2,
-        true
-    );
+    assert!(only(schema(1), schema(2)).2);
+    assert!(only(schema(1), json!({ "type": "integer", "minimum": 0 })).2);
 }
 
 #[test]

@@ -154,6 +154,16 @@ fn every_problem_is_told_at_once_with_its_place() {
 }
 
 #[test]
+fn a_member_that_occurs_twice_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = r#"{"type":"object","properties":{"a/b":{"type":"string"},"c":[{}],"a\/b":{}}}"#;
+    put(dir.path(), "e/1.json", text);
+    let found = problems(dir.path());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].1, "/properties/a~1b");
+}
+
+#[test]
 fn a_directory_that_cannot_be_read_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("nowhere");

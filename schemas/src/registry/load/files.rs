@@ -1,5 +1,6 @@
 //! Finding and parsing the files of a set of schemas.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,12 +9,16 @@ use super::LoadError;
 use crate::names;
 use crate::program::Document;
 use crate::schema::Version;
+use crate::walk::{Cursor, Kind, Syntax};
 
 /// The largest schema file, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// How deep folders of shared documents may nest.
 const FOLDER_DEPTH_MAX: u32 = 8;
+
+/// How deep values may nest in a file: what serde_json reads.
+const NESTING_MAX: u32 = 128;
 
 /// What a document is there for.
 #[derive(Debug, Clone)]
@@ -158,26 +163,15 @@ impl Search<'_> {
     }
 }
 
-/// Parses one file.
+/// Parses one file. A member that occurs twice is a mistake that would otherwise go unseen: the last would win.
 pub(super) fn parse(
     file: PathBuf,
     role: Role,
     bytes: &[u8],
     errors: &mut Vec<LoadError>,
 ) -> Option<Found> {
-    match serde_json::from_slice(bytes) {
-        Ok(value) => {
-            let mut uri = "headgate:///events".to_owned();
-            for part in file.components() {
-                uri.push('/');
-                uri.push_str(&part.as_os_str().to_string_lossy());
-            }
-            Some(Found {
-                file,
-                role,
-                document: Document { uri, value },
-            })
-        }
+    let value = match serde_json::from_slice(bytes) {
+        Ok(value) => value,
         Err(error) => {
             // serde_json's message ends with line and column.
             let reason = format!("not JSON: {error}");
@@ -186,9 +180,72 @@ pub(super) fn parse(
                 pointer: String::new(),
                 reason,
             });
-            None
+            return None;
         }
+    };
+    let mut repeated = Vec::new();
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Err(syntax) = repeats(&mut Cursor::new(text, NESTING_MAX), "", &mut repeated)
+    {
+        let reason = format!("not JSON: {syntax}");
+        errors.push(LoadError {
+            file,
+            pointer: String::new(),
+            reason,
+        });
+        return None;
     }
+    if !repeated.is_empty() {
+        errors.extend(repeated.into_iter().map(|pointer| {
+            let reason = "occurs more than once".to_owned();
+            LoadError {
+                file: file.clone(),
+                pointer,
+                reason,
+            }
+        }));
+        return None;
+    }
+    let mut uri = "headgate:///events".to_owned();
+    for part in file.components() {
+        uri.push('/');
+        uri.push_str(&part.as_os_str().to_string_lossy());
+    }
+    Some(Found {
+        file,
+        role,
+        document: Document { uri, value },
+    })
+}
+
+/// Collects the pointers to members whose name occurred before in the same object.
+fn repeats(cursor: &mut Cursor<'_>, at: &str, found: &mut Vec<String>) -> Result<(), Syntax> {
+    match cursor.kind()? {
+        Kind::Object => {
+            let mut names = BTreeSet::new();
+            let mut more = cursor.object()?;
+            while more {
+                let name = cursor.key()?.decode();
+                let here = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                repeats(cursor, &here, found)?;
+                if !names.insert(name) {
+                    found.push(here);
+                }
+                more = cursor.next_member()?;
+            }
+        }
+        Kind::Array => {
+            let mut more = cursor.array()?;
+            let mut index = 0;
+            while more {
+                repeats(cursor, &format!("{at}/{index}"), found)?;
+                more = cursor.next_element()?;
+                index += 1;
+            }
+        }
+        Kind::String | Kind::Number | Kind::Bool | Kind::Null => drop(cursor.skip()?),
+    }
+    Ok(())
 }
 
 fn file_name(path: &Path) -> String {
