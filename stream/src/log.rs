@@ -42,7 +42,9 @@ pub struct Record {
     pub value: Bytes,
 }
 
-/// Why a record was not made durable. Nothing of a refused record will be read back.
+/// Why a record was not made durable. Nothing of a refused record will be read back, with one exception:
+/// [`Refusal::Unavailable`] may leave its fate open, as when a server's reply is lost or a failing disk cannot even
+/// undo a write. Sending the record again is right in every retriable case, and may then make it twice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The record alone is over the stream's limit: sending it again cannot succeed.
@@ -95,7 +97,7 @@ pub enum Health {
 /// - `Ok` is durable: the record survives the loss of this process and, by the backend's own promise, of its machine.
 /// - Records of one topic and key keep their order within one call, and between calls where the second
 ///   began after the first had returned.
-/// - One record's refusal never refuses another for its sake.
+/// - One record's refusal never refuses another for its sake. (A stream without room refuses what it has no room for.)
 /// - A dropped future leaves each record either appended or not; it never leaves half of one.
 /// - Memory is bounded: a full queue is waited for or refused, never grown.
 pub trait Writer: Send + Sync + 'static {
@@ -206,7 +208,8 @@ pub enum Delivery {
     Revoked(Vec<Partition>),
     /// Records of one partition, in order.
     Records(Records),
-    /// Retention removed records that this reader had not read. Reported before what follows the gap.
+    /// Retention removed records that this reader had not read. Reported before what follows the gap; the next
+    /// [`Records::follows`] is still `after`, so that the chain of positions is never broken.
     Gap {
         /// The partition.
         partition: Partition,
@@ -269,6 +272,8 @@ pub enum ReadError {
 /// # Contract
 /// - Assignment, revocation and records come through [`Reader::next`] alone, in one order.
 /// - After `Assigned`, a partition delivers nothing until it is sought; a later `seek` discards what was prefetched.
+/// - A position beyond the stream's end is an error, never silence until the end has caught up.
+/// - After [`ReadError::Unavailable`] `next` may be called again; after `Corrupt`, once the partition was sought anew.
 /// - Within a partition each record is delivered once, in order, and `follows` equals the `end` before it.
 /// - `next` is cancel-safe: dropping its future loses nothing.
 /// - Prefetch is bounded by bytes.

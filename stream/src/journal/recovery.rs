@@ -5,6 +5,9 @@
 //! segment, after it was acknowledged and then damaged, and is an error: nothing is dropped silently. The newest
 //! segment is read whole; of older ones the chain of frame headers is followed, and readers check the payloads.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fs::{File, OpenOptions},
     io,
