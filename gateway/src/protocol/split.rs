@@ -185,3 +185,5 @@ pub(crate) fn encoding_fault(raw: &[u8], start: usize) -> Option<Violation> {
     })
 }
 
+#[cfg(test)]
+mod tests;
