@@ -158,7 +158,9 @@ impl Collector {
             Err(_panic) => {
                 self.metrics.panicked();
                 (
-                    reply::internal("a defect in the gateway; the events were not taken"),
+                    reply::internal(
+                        "a defect in the gateway: what became of the events is unknown",
+                    ),
                     true,
                 )
             }
@@ -228,11 +230,8 @@ impl Collector {
             return Vec::new();
         }
         let began = Instant::now();
-        let mut outcomes =
-            match tokio::time::timeout(self.append_timeout, self.writer.append(records)).await {
-                Ok(outcomes) => outcomes,
-                Err(_) => Vec::new(),
-            };
+        let appended = tokio::time::timeout(self.append_timeout, self.writer.append(records)).await;
+        let mut outcomes = appended.unwrap_or_default();
         self.metrics.appended(began.elapsed());
         // A record that nothing was heard of may or may not be durable; sent again under its id it is the same event.
         let unheard = || {

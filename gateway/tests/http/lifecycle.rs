@@ -52,8 +52,10 @@ async fn an_address_in_use_is_an_error_that_names_key_and_address() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let bind = |change: &dyn Fn(&mut Config)| {
-        let mut config = Config::default();
-        config.listen = ([127, 0, 0, 1], 0).into();
+        let mut config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..Config::default()
+        };
         config.admin.listen = ([127, 0, 0, 1], 0).into();
         change(&mut config);
         let parts = Parts {

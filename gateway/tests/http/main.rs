@@ -1,5 +1,7 @@
 //! The gateway in process, over real sockets, onto a log in memory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
 mod encodings;
 mod events;
 mod lifecycle;

@@ -59,8 +59,10 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
         std::fs::write(dir.path().join(event).join("1.json"), schema).unwrap();
     }
     let schemas = Registry::load(dir.path()).unwrap();
-    let mut config = Config::default();
-    config.listen = ([127, 0, 0, 1], 0).into();
+    let mut config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        ..Config::default()
+    };
     config.admin.listen = ([127, 0, 0, 1], 0).into();
     change(&mut config);
     assert_eq!(config.problems(), vec![]);
@@ -215,7 +217,7 @@ impl Client {
     pub(crate) async fn is_closed(&mut self) -> bool {
         let closed = async {
             loop {
-                let mut buffer = [0; 1024];
+                let mut buffer = vec![0; 1024];
                 match self.socket.read(&mut buffer).await {
                     Ok(0) | Err(_) => break true,
                     Ok(read) => self.unread.extend_from_slice(&buffer[..read]),
@@ -228,7 +230,7 @@ impl Client {
     }
 
     async fn fill(&mut self) -> bool {
-        let mut buffer = [0; 16 << 10];
+        let mut buffer = vec![0; 16 << 10];
         let read = self.socket.read(&mut buffer).await.unwrap_or(0);
         self.unread.extend_from_slice(&buffer[..read]);
         read > 0

@@ -104,8 +104,8 @@ fn offsets_of_faults_are_those_of_the_body() {
 #[test]
 fn lines_are_sniffed_only_when_the_first_is_whole_and_others_follow() {
     assert_eq!(ranges("{}\n{}\n", Framing::Sniffed).unwrap(), [0..2, 3..5]);
-    assert_eq!(ranges("{}\n\n", Framing::Sniffed).unwrap(), [0..2]);
-    assert_eq!(ranges("{\n}", Framing::Sniffed).unwrap(), [0..3]);
+    assert_eq!(ranges("{}\n\n", Framing::Sniffed).unwrap(), vec![0..2; 1]);
+    assert_eq!(ranges("{\n}", Framing::Sniffed).unwrap(), vec![0..3; 1]);
     assert!(ranges("{}{}", Framing::Sniffed).is_err());
     assert_eq!(
         ranges(" \n{}\r\n \n[]", Framing::Lines).unwrap(),
