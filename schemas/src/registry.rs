@@ -91,7 +91,13 @@ fn join<T: ToString>(items: &[T]) -> String {
 }
 
 impl Registry {
-    /// Loads every schema below `events_dir`. See the crate's `registry::load` for the rules.
+    /// Loads every schema below `events_dir`.
+    ///
+    /// The directory holds `<event>/<version>.json`: the event's name as [`names::event_name`] allows, the version `1`
+    /// or `1.2`. Folders that start with `_` hold documents that schemas may refer to and that are no events. Hidden
+    /// files and Markdown are passed over; anything else is an error. An event's data is an object; minors start at 0
+    /// without gaps, each compatible with the one before (see [`crate::evolve`]); all minors of a major share a table,
+    /// and no two majors do.
     ///
     /// # Errors
     /// Everything that is wrong with the set, each with its file, place and reason.
