@@ -28,7 +28,7 @@ mod value;
 /// Nesting that events are checked with: no generated event comes near it.
 const DEPTH_MAX: u32 = 128;
 const ATTEMPTS_MAX: u32 = 400;
-const SPOIL_TRIES: u32 = 64;
+const SPOIL_TRIES: u32 = 16;
 
 /// Why no event could be made from a schema.
 #[derive(Debug, thiserror::Error)]
