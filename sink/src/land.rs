@@ -8,6 +8,8 @@ mod files;
 mod quarantine;
 
 pub(crate) use self::files::EncodeError;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::files::encode;
 
 use std::{sync::Arc, time::Duration};
 

@@ -217,6 +217,11 @@ impl Metrics {
         self.filling.set(gauge(batch.bytes()));
     }
 
+    #[cfg(test)]
+    pub(crate) fn filling_bytes(&self) -> i64 {
+        self.filling.get()
+    }
+
     /// A batch was cut and is landing now.
     pub(crate) fn cut(&self, cause: Cause, batch: &Batch) {
         self.batches.with_label_values(&[cause.as_str()]).inc();

@@ -302,4 +302,4 @@ fn fingerprint(columns: &[Column]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

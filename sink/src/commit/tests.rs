@@ -1,1 +1,250 @@
+use std::{collections::BTreeMap, sync::Arc};
 
+use super::*;
+use crate::testing::memory::{Faults, Memory};
+
+fn id() -> StreamId {
+    StreamId {
+        name: "events".into(),
+        incarnation: "i1".into(),
+    }
+}
+
+async fn open(store: &Memory, checkpoint_commits: u64) -> Log {
+    let store: Arc<dyn Store> = Arc::new(store.clone());
+    Log::open(store, id(), checkpoint_commits).await.unwrap()
+}
+
+fn range(partition: &str, follows: &Position, ends: u64) -> Range {
+    Range {
+        partition: Partition::new(partition),
+        follows: follows.clone(),
+        ends: Position::from_number(ends),
+    }
+}
+
+fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
+    Proposal {
+        attempt: attempt.into(),
+        committed_ms: 1,
+        ranges,
+        files: vec![File {
+            table: "thing_1".into(),
+            path: format!("thing_1/dt=2026-11-22/hr=20/{attempt}.parquet"),
+            bytes: 10,
+            rows: 1,
+            crc32c: 0,
+            fingerprint: "f".into(),
+            received_min_ms: 0,
+            received_max_ms: 0,
+        }],
+    }
+}
+
+async fn put(log: &mut Log, proposal: &Proposal) -> Result<Outcome, Error> {
+    log.put(proposal, || {}).await
+}
+
+#[tokio::test]
+async fn a_record_is_put_behind_one_that_touches_other_partitions() {
+    let store = Memory::new();
+    let (mut a, mut b) = (open(&store, 64).await, open(&store, 64).await);
+    let start = Position::start();
+    let first = put(&mut a, &proposal("a", vec![range("0", &start, 5)])).await;
+    assert_eq!(first.unwrap(), Outcome::Committed(1));
+    let second = put(&mut b, &proposal("b", vec![range("1", &start, 7)])).await;
+    assert_eq!(second.unwrap(), Outcome::Committed(2));
+    a.refresh().await.unwrap();
+    assert_eq!(a.tail(&Partition::new("1")), Position::from_number(7));
+}
+
+#[tokio::test]
+async fn of_two_sinks_on_one_partition_the_second_loses_and_learns_where_to_go_on() {
+    let store = Memory::new();
+    let (mut a, mut b) = (open(&store, 64).await, open(&store, 64).await);
+    let start = Position::start();
+    let both = vec![range("0", &start, 5), range("1", &start, 9)];
+    put(&mut a, &proposal("a", both)).await.unwrap();
+    let lost = put(&mut b, &proposal("b", vec![range("1", &start, 8)])).await;
+    assert_eq!(lost.unwrap(), Outcome::Conflict);
+    assert_eq!(b.tail(&Partition::new("1")), Position::from_number(9));
+    assert_eq!(
+        Snapshot::read(&store).await.unwrap().files("thing_1").len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_found_out_by_putting_again() {
+    let store = Memory::new();
+    let mut log = open(&store, 64).await;
+    let proposal = proposal("a", vec![range("0", &Position::start(), 5)]);
+    store.fail(Faults {
+        seed: 1,
+        refused: 0,
+        reply_lost: 1_000,
+    });
+    put(&mut log, &proposal).await.unwrap_err();
+    store.fail(Faults::default());
+    assert_eq!(
+        put(&mut log, &proposal).await.unwrap(),
+        Outcome::Committed(1)
+    );
+    assert_eq!(
+        Snapshot::read(&store).await.unwrap().files("thing_1").len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_start_reads_the_newest_checkpoint_and_what_follows() {
+    let store = Memory::new();
+    let mut log = open(&store, 4).await;
+    let mut tail = Position::start();
+    for n in 1..=10 {
+        put(
+            &mut log,
+            &proposal(&format!("a{n}"), vec![range("0", &tail, n)]),
+        )
+        .await
+        .unwrap();
+        tail = Position::from_number(n);
+    }
+    let folder = folder(&id());
+    // A start that read the early records would not find them.
+    for n in 1..=8 {
+        store.delete(&record_path(&folder, n)).await.unwrap();
+    }
+    assert_eq!(open(&store, 4).await.tail(&Partition::new("0")), tail);
+    let snapshot = Snapshot::read(&store).await.unwrap();
+    let paths: Vec<&str> = snapshot
+        .files("thing_1")
+        .iter()
+        .map(|f| f.path.as_str())
+        .collect();
+    assert_eq!(paths.len(), 10);
+    assert!(paths[0].ends_with("/a1.parquet") && paths[9].ends_with("/a10.parquet"));
+}
+
+#[tokio::test]
+async fn a_missing_or_broken_checkpoint_changes_nothing() {
+    let store = Memory::new();
+    let mut log = open(&store, 2).await;
+    let mut tail = Position::start();
+    for n in 1..=7 {
+        put(
+            &mut log,
+            &proposal(&format!("a{n}"), vec![range("0", &tail, n)]),
+        )
+        .await
+        .unwrap();
+        tail = Position::from_number(n);
+    }
+    let before = Snapshot::read(&store).await.unwrap();
+    let folder = folder(&id());
+    store.delete(&checkpoint::path(&folder, 2)).await.unwrap();
+    store.delete(&checkpoint::path(&folder, 6)).await.unwrap();
+    store
+        .create(&checkpoint::path(&folder, 6), "{".into())
+        .await
+        .unwrap();
+    assert_eq!(Snapshot::read(&store).await.unwrap(), before);
+    assert_eq!(open(&store, 2).await.tail(&Partition::new("0")), tail);
+}
+
+#[tokio::test]
+async fn nothing_is_landed_on_top_of_a_record_that_breaks_the_rules() {
+    let store = Memory::new();
+    let mut log = open(&store, 64).await;
+    put(
+        &mut log,
+        &proposal("a", vec![range("0", &Position::start(), 5)]),
+    )
+    .await
+    .unwrap();
+    let folder = folder(&id());
+    let first = store.bytes(&record_path(&folder, 1)).unwrap();
+    for (bytes, reason) in [
+        (first.clone(), "it says that it is sequence 1"),
+        ("not json".into(), "not a record"),
+        (r#"{"version": 99}"#.into(), "upgrade"),
+    ] {
+        store.delete(&record_path(&folder, 2)).await.unwrap();
+        store.create(&record_path(&folder, 2), bytes).await.unwrap();
+        let store: Arc<dyn Store> = Arc::new(store.clone());
+        let error = Log::open(store, id(), 64).await.unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+/// One sink of the model: it lands ranges of whatever length, with retries, until its stream's end.
+async fn zombie(store: Memory, name: u64, end: u64, mut random: u64) {
+    let mut log = loop {
+        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        if let Ok(log) = Log::open(shared, id(), 3).await {
+            break log;
+        }
+    };
+    let partitions = ["0", "1", "2"];
+    for attempt in 0.. {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(name);
+        let step = 1 + (random >> 33) % 4;
+        let mut ranges = Vec::new();
+        for (index, partition) in partitions.iter().enumerate() {
+            let tail = log.tail(&Partition::new(partition));
+            let at: u64 = tail.as_str().parse().unwrap_or(0);
+            if at < end && (random >> (40 + index)) & 1 == 0 {
+                ranges.push(range(partition, &tail, (at + step).min(end)));
+            }
+        }
+        let tails = partitions.map(|p| log.tail(&Partition::new(p)));
+        if tails.iter().all(|tail| *tail == Position::from_number(end)) {
+            return;
+        }
+        let mut proposal = proposal(&format!("z{name}-{attempt}"), ranges);
+        // The file tells what it holds, so that the log can be checked against it.
+        proposal.files[0].table = serde_json::to_string(&proposal.ranges).unwrap();
+        while put(&mut log, &proposal).await.is_err() {}
+    }
+}
+
+#[tokio::test]
+async fn racing_zombies_under_faults_land_every_position_exactly_once() {
+    for seed in 0..40 {
+        let store = Memory::new();
+        store.fail(Faults {
+            seed,
+            refused: 100,
+            reply_lost: 200,
+        });
+        let end = 30;
+        tokio::join!(
+            zombie(store.clone(), 1, end, seed),
+            zombie(store.clone(), 2, end, seed + 100),
+            zombie(store.clone(), 3, end, seed + 200),
+        );
+        store.fail(Faults::default());
+        let mut landed: BTreeMap<(Partition, u64), u32> = BTreeMap::new();
+        each_file(&store, |table, _| {
+            let ranges: Vec<Range> = serde_json::from_str(table).unwrap();
+            for range in ranges {
+                let from: u64 = range.follows.as_str().parse().unwrap_or(0);
+                let to: u64 = range.ends.as_str().parse().unwrap();
+                for position in from..to {
+                    *landed
+                        .entry((range.partition.clone(), position))
+                        .or_default() += 1;
+                }
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(landed.len() as u64, 3 * end, "seed {seed}");
+        assert!(
+            landed.values().all(|times| *times == 1),
+            "seed {seed}: {landed:?}"
+        );
+    }
+}

@@ -34,7 +34,16 @@ pub(crate) enum EncodeError {
     Quarantine,
 }
 
-/// What one table and hour came to.
+/// One table and hour, encoded.
+#[derive(Debug)]
+pub(crate) struct EncodedGroup {
+    pub(crate) files: Vec<Encoded>,
+    pub(crate) quarantine: Quarantine,
+    /// How many values landed in `_rest`.
+    rest_values: u64,
+}
+
+/// One table and hour, uploaded.
 #[derive(Debug, Default)]
 struct Work {
     files: Vec<File>,
@@ -56,7 +65,7 @@ impl Lander {
             for (at, reason) in routed.unroutable {
                 let delivery = &source.records()[at.records as usize];
                 let record = &delivery.values[at.value as usize];
-                quarantine.add(record, reason, lander.received_micros());
+                quarantine.add(record, reason, lander.now_micros());
             }
             (routed.groups, quarantine)
         })
@@ -126,20 +135,18 @@ impl Lander {
         let (table, hour) = (Arc::clone(&group.table), group.hour);
         let permit = Arc::clone(&self.encode).acquire_owned().await;
         let (lander, batch) = (Arc::clone(self), Arc::clone(batch));
-        let (encoded, quarantine) = blocking(move || {
+        let encoded = blocking(move || {
             let _permit = permit;
-            let received = lander.received_micros();
-            encode(&lander.config, batch.records(), &group, received).inspect(|(_, _, rest)| {
-                lander.metrics.rest(group.table.name(), *rest);
-            })
+            let now_micros = lander.now_micros();
+            encode(&lander.config, batch.records(), &group, now_micros)
         })
-        .await?
-        .map(|(encoded, quarantine, _)| (encoded, quarantine))?;
+        .await??;
+        self.metrics.rest(table.name(), encoded.rest_values);
         let mut work = Work {
             files: Vec::new(),
-            quarantine,
+            quarantine: encoded.quarantine,
         };
-        for (part, file) in encoded.into_iter().enumerate() {
+        for (part, file) in encoded.files.into_iter().enumerate() {
             let path = format!(
                 "{}/{}/{}-{name}-{}-{part}.parquet",
                 table.name(),
@@ -176,18 +183,18 @@ impl Lander {
         done.map_err(|error| Error::Commit(error.into()))
     }
 
-    fn received_micros(&self) -> i64 {
+    fn now_micros(&self) -> i64 {
         (self.clock)()
     }
 }
 
-/// Decodes and encodes the group's records; also returns how many values landed in `_rest`.
-fn encode(
+/// Decodes and encodes the group's records.
+pub(crate) fn encode(
     config: &Config,
     records: &[Records],
     group: &Group,
     now_micros: i64,
-) -> Result<(Vec<Encoded>, Quarantine, u64), EncodeError> {
+) -> Result<EncodedGroup, EncodeError> {
     let table = &*group.table;
     let mut quarantine = Quarantine::default();
     let mut encoder = Encoder::new(config, table, group.rows.len() as u64);
@@ -209,7 +216,11 @@ fn encode(
         rest_values += finished.rest_values;
         encoder.write(finished)?;
     }
-    Ok((encoder.finish()?, quarantine, rest_values))
+    Ok(EncodedGroup {
+        files: encoder.finish()?,
+        quarantine,
+        rest_values,
+    })
 }
 
 fn append(

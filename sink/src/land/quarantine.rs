@@ -20,7 +20,7 @@ const SOURCE: &str = "headgate/sink";
 
 /// Bad events on their way.
 #[derive(Debug, Default)]
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     events: Vec<Bytes>,
     counts: BTreeMap<&'static str, u64>,
 }
@@ -61,7 +61,7 @@ impl Quarantine {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 

@@ -1,1 +1,50 @@
+use super::*;
+use crate::testing::memory::Memory;
 
+const RECORD: &str = r#"{"version":1,"stream":"s","incarnation":"i","sequence":1,"attempt":"a","committed_ms":0,
+    "partitions":[],"files":[{"table":"t_1","path":"t_1/dt=2026-11-22/hr=20/kept.parquet","bytes":1,"rows":1,"crc32c":0,
+    "fingerprint":"f","received_min_ms":0,"received_max_ms":0}]}"#;
+
+#[tokio::test]
+async fn only_old_data_files_that_no_commit_names_are_removed() {
+    let store = Memory::new();
+    store.set_time(1_000);
+    for path in [
+        "t_1/dt=2026-11-22/hr=20/kept.parquet",
+        "t_1/dt=2026-11-22/hr=20/orphan.parquet",
+        "t_1/dt=2026-11-22/notes.txt",
+        "_commits/s/i/_checkpoints/00000000000000000009.json",
+        "README",
+    ] {
+        store.create(path, "x".into()).await.unwrap();
+    }
+    store
+        .create("_commits/s/i/00000000000000000001.json", RECORD.into())
+        .await
+        .unwrap();
+    store.set_time(5_000);
+    store
+        .create("t_1/dt=2026-11-22/hr=20/young.parquet", "x".into())
+        .await
+        .unwrap();
+    let before = store.paths();
+    assert_eq!(sweep(&store, 5_000).await.unwrap(), 1);
+    let orphan = "t_1/dt=2026-11-22/hr=20/orphan.parquet";
+    let left: Vec<String> = before.into_iter().filter(|path| path != orphan).collect();
+    assert_eq!(store.paths(), left);
+}
+
+#[tokio::test]
+async fn nothing_is_removed_when_the_commits_cannot_be_read() {
+    let store = Memory::new();
+    store
+        .create("t_1/dt=2026-11-22/hr=20/kept.parquet", "x".into())
+        .await
+        .unwrap();
+    store
+        .create("_commits/s/i/00000000000000000001.json", "{".into())
+        .await
+        .unwrap();
+    sweep(&store, 5_000).await.unwrap_err();
+    assert_eq!(store.paths().len(), 2);
+}
