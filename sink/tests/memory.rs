@@ -1,5 +1,7 @@
 //! In a process of its own: what landing into very many tables and hours at once takes of memory.
 
+#![allow(clippy::unwrap_used, reason = "this file is nothing but a test")]
+
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -83,7 +85,7 @@ async fn two_hundred_tables_and_a_day_of_hours_land_within_512_mib() {
     let config = Config::default();
     assert!((RECORDS * DATA_BYTES) as u64 > config.batch_bytes_max);
     let parts = Parts {
-        store: store.clone(),
+        store: Arc::<Local>::clone(&store),
         schemas: Arc::new(SharedRegistry::new(registry)),
         metrics: prometheus::Registry::new(),
         clock: Arc::new(|| 1_795_377_600_000_000),
