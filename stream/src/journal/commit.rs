@@ -265,6 +265,9 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
+        // Nothing is left after a close; after a panic, those who wait must not wait for ever.
+        self.log.queue.abandon();
+        self.log.set_trouble(Some("the committer has stopped".into()));
         self.core
             .committers
             .send_modify(|running| *running = running.saturating_sub(1));

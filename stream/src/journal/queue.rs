@@ -79,6 +79,13 @@ impl Queue {
         self.filled.notify_all();
     }
 
+    /// Closes the queue and drops what is in it, which tells those who wait.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.items.clear();
+    }
+
     /// Waits for something to do, at most for `wait`; a group is of at most `bytes_max`, or one item.
     pub(super) fn take(&self, bytes_max: u64, delay: Duration, wait: Duration) -> Taken {
         let quiet = |state: &mut State| state.items.is_empty() && !state.closed && !state.pressed;

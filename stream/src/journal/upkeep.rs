@@ -1,7 +1,7 @@
 //! The upkeep thread: writes down readers' progress, deletes passed segments, presses for space, sets gauges.
 
 use std::{
-    sync::{Arc, Weak, mpsc},
+    sync::{Arc, PoisonError, Weak, mpsc},
     time::Duration,
 };
 
@@ -26,8 +26,12 @@ pub(super) fn start(core: &Arc<Core>) -> std::io::Result<Stop> {
     Ok(stop)
 }
 
-/// Does everything once.
+/// Does everything once, unless the directory was let go. Rounds exclude each other.
 pub(super) fn round(core: &Core) {
+    let lock = core.lock.lock().unwrap_or_else(PoisonError::into_inner);
+    if lock.is_none() {
+        return;
+    }
     for topic in core.topics.values() {
         if let Err(error) = topic.groups.persist() {
             tracing::warn!(%error, "cannot write down readers' progress; it is tried again");
