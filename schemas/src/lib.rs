@@ -1,10 +1,12 @@
 //! What an event is. Knows bytes and JSON, nothing of HTTP, streams or Arrow.
 
+mod check;
 pub mod event;
 pub mod evolve;
 mod expand;
 pub mod format;
 pub mod names;
+mod pattern;
 pub mod program;
 pub mod registry;
 pub mod schema;

@@ -254,6 +254,14 @@ impl<'a> Cursor<'a> {
         self.more(b'}')
     }
 
+    /// Reads exactly these bytes if they come next: a key that is expected, with its quotes and colon.
+    #[inline]
+    pub(crate) fn take(&mut self, wanted: &[u8]) -> bool {
+        let found = self.bytes()[self.at..].starts_with(wanted);
+        self.at += if found { wanted.len() } else { 0 };
+        found
+    }
+
     /// Reads `[`; true when an element follows, false when the array is empty and now behind the cursor.
     #[inline]
     pub fn array(&mut self) -> Result<bool, Syntax> {

@@ -31,7 +31,7 @@ pub fn date_days(text: &str) -> Option<i32> {
 
 /// Whether the text is an RFC 3339 `full-time` (`20:07:54.5+01:00`).
 #[inline]
-pub fn is_time(text: &str) -> bool {
+pub(super) fn is_time(text: &str) -> bool {
     time_of(text.as_bytes()).is_some()
 }
 

@@ -1,0 +1,232 @@
+//! Strings, numbers, and the constants that a value may have to equal.
+
+use super::report::shown;
+use super::{Checker, Verdict};
+use crate::program::node::{Bound, Constants, Kinds, Node, Numbers, Strings};
+use crate::program::number::Number;
+use crate::walk::{Cursor, Num};
+
+impl<'a> Checker<'a> {
+    #[inline]
+    pub(super) fn string<const REPORT: bool>(
+        &mut self,
+        node: &'a Node,
+        cursor: &mut Cursor<'a>,
+    ) -> Verdict {
+        let found = cursor.string()?;
+        let quoted = || shown(&format!("\"{}\"", found.raw));
+        if !node.kinds.has(Kinds::STRING) {
+            return self.kind::<REPORT>(node, Kinds::STRING, || format!("string {}", quoted()));
+        }
+        if node.strings.is_none() && node.constants.is_empty() {
+            return Ok(());
+        }
+        let value = found.decode();
+        if let Some(rules) = &node.strings {
+            self.string_rules::<REPORT>(rules, &value)?;
+        }
+        let is_one = |constants: &Constants| constants.strings.iter().any(|one| **one == *value);
+        self.constants::<REPORT>(node, is_one, quoted)
+    }
+
+    #[inline]
+    fn string_rules<const REPORT: bool>(&mut self, rules: &'a Strings, value: &str) -> Verdict {
+        // A code point takes one to four bytes: most strings need not be counted.
+        if value.len() > rules.length_max || value.len() < rules.length_min.saturating_mul(4) {
+            let length = code_points(value);
+            if length > rules.length_max {
+                let max = rules.length_max;
+                self.fail::<REPORT>("maxLength", || {
+                    format!("{length} characters are more than the maximum of {max}")
+                })?;
+            }
+            if length < rules.length_min {
+                let min = rules.length_min;
+                self.fail::<REPORT>("minLength", || {
+                    format!("{length} characters are fewer than the minimum of {min}")
+                })?;
+            }
+        }
+        if let Some(pattern) = &rules.pattern
+            && !pattern.matches(value)
+        {
+            self.fail::<REPORT>("pattern", || {
+                format!(
+                    "{} does not match {}",
+                    shown(&format!("{value:?}")),
+                    pattern.source()
+                )
+            })?;
+        }
+        if let Some(format) = rules.format
+            && !format.matches(value)
+        {
+            self.fail::<REPORT>("format", || {
+                format!(
+                    "{} is not a valid {}",
+                    shown(&format!("{value:?}")),
+                    format.name()
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn number<const REPORT: bool>(
+        &mut self,
+        node: &'a Node,
+        cursor: &mut Cursor<'a>,
+    ) -> Verdict {
+        let found = cursor.number()?;
+        if may_overflow(found) && Number::parse(found.raw).is_none() {
+            let message = || format!("{} is beyond the range of a double", shown(found.raw));
+            return self.fail::<REPORT>("numberRange", message);
+        }
+        let kinds = node.kinds;
+        let fits = if found.integer {
+            kinds.has(Kinds::INTEGER)
+        } else {
+            kinds.has(Kinds::FRACTION) || kinds.has(Kinds::INTEGER) && is_whole(found)
+        };
+        if !fits {
+            // A fraction where integers are allowed is told so.
+            return self.kind::<REPORT>(node, Kinds::FRACTION, || {
+                format!("number {}", shown(found.raw))
+            });
+        }
+        if let Some(rules) = &node.numbers
+            && !is_quick(found.raw, rules)
+            && let Some(value) = Number::parse(found.raw)
+        {
+            self.number_rules::<REPORT>(rules, found.raw, value)?;
+        }
+        if node.constants.is_empty() {
+            return Ok(());
+        }
+        let value = Number::parse(found.raw);
+        let is_one = |constants: &Constants| {
+            constants
+                .numbers
+                .iter()
+                .any(|one| value.is_some_and(|v| v.compare(*one).is_eq()))
+        };
+        self.constants::<REPORT>(node, is_one, || shown(found.raw))
+    }
+
+    fn number_rules<const REPORT: bool>(
+        &mut self,
+        rules: &'a Numbers,
+        raw: &str,
+        value: Number,
+    ) -> Verdict {
+        for Bound { limit, exclusive } in &rules.lower {
+            let (keyword, says, fails) = if *exclusive {
+                (
+                    "exclusiveMinimum",
+                    "not above the exclusive",
+                    value.compare(*limit).is_le(),
+                )
+            } else {
+                ("minimum", "less than the", value.compare(*limit).is_lt())
+            };
+            if fails {
+                let message = || format!("{} is {says} minimum of {limit}", shown(raw));
+                self.fail::<REPORT>(keyword, message)?;
+            }
+        }
+        for Bound { limit, exclusive } in &rules.upper {
+            let (keyword, says, fails) = if *exclusive {
+                (
+                    "exclusiveMaximum",
+                    "not below the exclusive",
+                    value.compare(*limit).is_ge(),
+                )
+            } else {
+                ("maximum", "greater than the", value.compare(*limit).is_gt())
+            };
+            if fails {
+                let message = || format!("{} is {says} maximum of {limit}", shown(raw));
+                self.fail::<REPORT>(keyword, message)?;
+            }
+        }
+        if let Some(divisor) = rules.multiple_of
+            && !value.is_multiple_of(divisor)
+        {
+            let message = || format!("{} is not a multiple of {divisor}", shown(raw));
+            self.fail::<REPORT>("multipleOf", message)?;
+        }
+        Ok(())
+    }
+
+    /// Fails for each `enum` and `const` that the value is not one of.
+    #[inline]
+    pub(super) fn constants<const REPORT: bool>(
+        &mut self,
+        node: &'a Node,
+        is_one: impl Fn(&Constants) -> bool,
+        found: impl Fn() -> String,
+    ) -> Verdict {
+        for constants in &node.constants {
+            if !is_one(constants) {
+                let wanted = if constants.keyword == "const" {
+                    ""
+                } else {
+                    "one of "
+                };
+                self.fail::<REPORT>(constants.keyword, || {
+                    format!("{} is not {wanted}{}", found(), shown(&constants.shown))
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of Unicode code points.
+fn code_points(text: &str) -> usize {
+    text.bytes().filter(|byte| (*byte as i8) >= -0x40).count()
+}
+
+/// Whether the number could be beyond the range of f64: it has an exponent or very many digits.
+#[inline]
+fn may_overflow(number: Num<'_>) -> bool {
+    number.raw.len() > 300 || !number.integer && number.raw.bytes().any(|b| b | 0x20 == b'e')
+}
+
+/// Whether a number with a fraction or an exponent is a whole one (`1.0`, `1e3`).
+fn is_whole(number: Num<'_>) -> bool {
+    Number::parse(number.raw).is_some_and(Number::is_integer)
+}
+
+/// Whether the digits before the point alone show that the number is within all bounds.
+#[inline]
+fn is_quick(raw: &str, rules: &Numbers) -> bool {
+    let (from, to) = rules.quick;
+    let (negative, digits) = match raw.as_bytes() {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let mut whole = 0_i64;
+    let mut fraction = false;
+    for (at, byte) in digits.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' if at < 18 => whole = whole * 10 + i64::from(byte - b'0'),
+            b'.' => {
+                fraction = true;
+                break;
+            }
+            _ => return false,
+        }
+    }
+    if fraction && digits.iter().any(|b| b | 0x20 == b'e') {
+        return false;
+    }
+    let whole = if negative { -whole } else { whole };
+    let (least, most) = match (fraction, negative) {
+        (false, _) => (whole, whole),
+        (true, false) => (whole, whole + 1),
+        (true, true) => (whole - 1, whole),
+    };
+    from <= least && most <= to
+}

@@ -1,0 +1,299 @@
+//! From schema documents to nodes: one node a subschema, made from a work list so that no chain of references,
+//! however long, costs stack.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::dialect::{Dialect, Role, Shape};
+use super::index::{Index, Place};
+use super::node::{Id, Kinds, Node};
+use super::{Document, Program, Refused, read};
+
+/// What is allowed beside a `$ref` in draft-07, which ignores it.
+const BESIDE_REF_IN_DRAFT7: &[&str] = &["$ref", "$schema", "definitions"];
+
+/// Compiles a schema. `others` are the documents that it may refer to.
+///
+/// # Errors
+/// Every keyword, value and reference that is not supported, each with its place.
+pub fn compile(root: &Document, others: &[Document]) -> Result<Program, Vec<Refused>> {
+    let mut builder = Builder::new(Index::new(root, others));
+    // Definitions that nothing refers to are held to the same rules.
+    for place in std::mem::take(&mut builder.index.first) {
+        builder.id(place);
+    }
+    builder.build_all();
+    builder.refuse_cycles();
+    if !builder.refused.is_empty() {
+        return Err(builder.refused);
+    }
+    let mut nodes: Vec<Node> = builder.nodes.into_iter().map(|(node, _)| node).collect();
+    unalias(&mut nodes);
+    // The root is the first place that was given an id.
+    let root = nodes.get(2).and_then(Node::alias_of).unwrap_or(Id(2));
+    Ok(Program::new(nodes, root))
+}
+
+/// A compilation under way.
+pub(super) struct Builder<'d> {
+    pub(super) index: Index<'d>,
+    nodes: Vec<(Node, Option<Place>)>,
+    ids: HashMap<Place, Id>,
+    built: usize,
+    pub(super) refused: Vec<Refused>,
+}
+
+/// The subschema that is being compiled.
+pub(super) struct Scope<'d> {
+    pub(super) place: Place,
+    pub(super) map: &'d Map<String, Value>,
+    pub(super) dialect: Dialect,
+}
+
+impl Scope<'_> {
+    pub(super) fn below(&self, relative: &str) -> Place {
+        Place {
+            document: self.place.document,
+            pointer: format!("{}/{relative}", self.place.pointer),
+        }
+    }
+}
+
+impl<'d> Builder<'d> {
+    fn new(mut index: Index<'d>) -> Self {
+        Self {
+            refused: std::mem::take(&mut index.refused),
+            index,
+            nodes: vec![
+                (Node::of_kinds(Kinds::ALL), None),
+                (Node::of_kinds(Kinds::NONE), None),
+            ],
+            ids: HashMap::new(),
+            built: 2,
+        }
+    }
+
+    /// The node of a place; it is built later if it is new.
+    pub(super) fn id(&mut self, place: Place) -> Id {
+        let is_root = self.nodes.len() == 2;
+        match self.index.schema(&place) {
+            Some((Value::Bool(true), _)) if !is_root => return Id::ANY,
+            Some((Value::Bool(false), _)) if !is_root => return Id::NEVER,
+            _ => {}
+        }
+        if let Some(id) = self.ids.get(&place) {
+            return *id;
+        }
+        let id = Id(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        self.nodes
+            .push((Node::of_kinds(Kinds::ALL), Some(place.clone())));
+        self.ids.insert(place, id);
+        id
+    }
+
+    fn build_all(&mut self) {
+        while let Some((_, place)) = self.nodes.get(self.built) {
+            if let Some(place) = place.clone() {
+                let node = self.node(place);
+                if let Some((slot, _)) = self.nodes.get_mut(self.built) {
+                    *slot = node;
+                }
+            }
+            self.built += 1;
+        }
+    }
+
+    fn node(&mut self, place: Place) -> Node {
+        let (map, dialect) = match self.index.schema(&place) {
+            Some((Value::Bool(false), _)) => return Node::of_kinds(Kinds::NONE),
+            Some((Value::Object(map), Some(dialect))) => (map, dialect),
+            // An unknown dialect has been refused already where it is written.
+            Some((Value::Object(_) | Value::Bool(true), _)) | None => {
+                if place.document > 0
+                    && !matches!(self.index.schema(&place), Some((Value::Bool(_), _)))
+                {
+                    self.refuse(
+                        &place,
+                        "$schema",
+                        "not a dialect that is supported".to_owned(),
+                    );
+                }
+                return Node::of_kinds(Kinds::ALL);
+            }
+            Some((other, _)) => {
+                let reason = read::expected("a schema: an object, true or false", other);
+                self.refuse(&place, "", reason);
+                return Node::of_kinds(Kinds::ALL);
+            }
+        };
+        let scope = Scope {
+            place,
+            map,
+            dialect,
+        };
+        self.check_keywords(&scope);
+        let kinds = self.read(&scope, "type", read::kinds).unwrap_or(Kinds::ALL);
+        Node {
+            kinds,
+            strings: self.strings(&scope).map(Box::new),
+            numbers: self.numbers(&scope).map(Box::new),
+            objects: self.objects(&scope).map(Box::new),
+            arrays: self.arrays(&scope).map(Box::new),
+            constants: self.constants(&scope),
+            branches: self.branches(&scope),
+        }
+    }
+
+    /// Refuses every keyword that is not known to assert or to annotate.
+    fn check_keywords(&mut self, scope: &Scope<'d>) {
+        let only_ref = scope.dialect == Dialect::Draft7 && scope.map.contains_key("$ref");
+        for (keyword, value) in scope.map {
+            let reason = match scope.dialect.role(keyword) {
+                Role::Compiled if only_ref && !BESIDE_REF_IN_DRAFT7.contains(&keyword.as_str()) => {
+                    "draft-07 ignores what stands beside $ref; put the $ref into an allOf"
+                        .to_owned()
+                }
+                Role::Compiled => continue,
+                Role::Annotation(shape) => match annotation(shape, value) {
+                    Ok(()) => continue,
+                    Err(reason) => reason,
+                },
+                Role::Unsupported(reason) => reason.to_owned(),
+                Role::Unknown => {
+                    format!(
+                        "not a keyword of {} (x-... is free for annotations)",
+                        scope.dialect.name()
+                    )
+                }
+            };
+            self.refuse(&scope.place, keyword, reason);
+        }
+        for keyword in ["$id", "$ref", "$anchor", "$schema"] {
+            self.read(scope, keyword, |value| read::text(value).map(|_| ()));
+        }
+        for keyword in ["$defs", "definitions"] {
+            self.read(scope, keyword, |value| read::map(value).map(|_| ()));
+        }
+    }
+
+    /// Reads one keyword, if it is there and part of the dialect; what is wrong with it is refused.
+    pub(super) fn read<T>(
+        &mut self,
+        scope: &Scope<'d>,
+        keyword: &str,
+        parse: impl FnOnce(&'d Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = scope.map.get(keyword)?;
+        if scope.dialect.role(keyword) != Role::Compiled {
+            return None;
+        }
+        match parse(value) {
+            Ok(read) => Some(read),
+            Err(reason) => {
+                self.refuse(&scope.place, keyword, reason);
+                None
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, place: &Place, keyword: &str, reason: String) {
+        let mut pointer = self.index.show(place);
+        if !keyword.is_empty() {
+            pointer.push('/');
+            pointer.push_str(&super::dialect::escape(keyword));
+        }
+        self.refused.push(Refused {
+            pointer,
+            keyword: keyword.to_owned(),
+            reason,
+        });
+    }
+
+    /// Refuses schemas that apply themselves to the value that they are applied to.
+    fn refuse_cycles(&mut self) {
+        let mut edges = Vec::with_capacity(self.nodes.len());
+        for (node, _) in &mut self.nodes {
+            let mut out = Vec::new();
+            node.each_in_place(&mut |id| out.push(*id));
+            edges.push(out);
+        }
+        for at in on_cycles(&edges) {
+            if let Some((_, Some(place))) = self.nodes.get(at) {
+                let place = place.clone();
+                let reason = "refers back to itself without going into the value".to_owned();
+                let keyword = self
+                    .index
+                    .schema(&place)
+                    .and_then(|(schema, _)| schema.get("$ref"))
+                    .map_or("", |_| "$ref");
+                self.refuse(&place, keyword, reason);
+            }
+        }
+    }
+}
+
+fn annotation(shape: Shape, value: &Value) -> Result<(), String> {
+    match shape {
+        Shape::Any => Ok(()),
+        Shape::Text => read::text(value).map(|_| ()),
+        Shape::Flag => read::flag(value).map(|_| ()),
+        Shape::List => read::list(value).map(|_| ()),
+    }
+}
+
+/// The nodes that close a cycle, by depth-first search with a stack of its own.
+fn on_cycles(edges: &[Vec<Id>]) -> Vec<usize> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    let mut states = vec![State::New; edges.len()];
+    let mut closing = Vec::new();
+    for start in 0..edges.len() {
+        if states[start] != State::New {
+            continue;
+        }
+        states[start] = State::Open;
+        let mut stack = vec![(start, 0)];
+        while let Some((at, next)) = stack.last_mut() {
+            let Some(id) = edges[*at].get(*next) else {
+                states[*at] = State::Done;
+                stack.pop();
+                continue;
+            };
+            *next += 1;
+            let (from, to) = (*at, id.0 as usize);
+            match states[to] {
+                State::New => {
+                    states[to] = State::Open;
+                    stack.push((to, 0));
+                }
+                State::Open => closing.push(from),
+                State::Done => {}
+            }
+        }
+    }
+    closing
+}
+
+/// Makes every reference skip the schemas that are mere `$ref`s: each would cost another walk. There are no cycles.
+fn unalias(nodes: &mut [Node]) {
+    let mut targets: Vec<Id> = (0..nodes.len())
+        .map(|at| Id(u32::try_from(at).unwrap_or(u32::MAX)))
+        .collect();
+    for (at, node) in nodes.iter().enumerate() {
+        let mut target = node.alias_of();
+        while let Some(next) = target {
+            targets[at] = next;
+            target = nodes[next.0 as usize].alias_of();
+        }
+    }
+    let mut change = |id: &mut Id| *id = targets[id.0 as usize];
+    for node in nodes {
+        node.each_in_place(&mut change);
+        node.each_child(&mut change);
+    }
+}

@@ -1,0 +1,376 @@
+//! What a schema is compiled into: an arena of nodes that refer to each other by index.
+
+use crate::format::Format;
+use crate::pattern::Pattern;
+
+use super::number::Number;
+
+/// Index of a node within its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Id(pub(super) u32);
+
+impl Id {
+    /// The schema `true`.
+    pub(crate) const ANY: Self = Self(0);
+    /// The schema `false`.
+    pub(crate) const NEVER: Self = Self(1);
+}
+
+/// A set of JSON types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kinds(pub(super) u8);
+
+impl Kinds {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const NULL: Self = Self(1);
+    pub(crate) const BOOLEAN: Self = Self(2);
+    pub(crate) const OBJECT: Self = Self(4);
+    pub(crate) const ARRAY: Self = Self(8);
+    pub(crate) const STRING: Self = Self(16);
+    /// Whole numbers; `number` is this and [`Kinds::FRACTION`].
+    pub(crate) const INTEGER: Self = Self(32);
+    pub(crate) const FRACTION: Self = Self(64);
+    pub(crate) const ALL: Self = Self(127);
+
+    #[inline]
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The names of the types in the set, as a schema writes them.
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for (kind, name) in [
+            (Self::NULL, "null"),
+            (Self::BOOLEAN, "boolean"),
+            (Self::OBJECT, "object"),
+            (Self::ARRAY, "array"),
+            (Self::STRING, "string"),
+        ] {
+            if self.has(kind) {
+                names.push(name);
+            }
+        }
+        if self.has(Self::FRACTION) {
+            names.push("number");
+        } else if self.has(Self::INTEGER) {
+            names.push("integer");
+        }
+        names
+    }
+}
+
+/// One subschema.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) kinds: Kinds,
+    /// Rules for strings; `None` when every string will do.
+    pub(crate) strings: Option<Box<Strings>>,
+    pub(crate) numbers: Option<Box<Numbers>>,
+    pub(crate) objects: Option<Box<Objects>>,
+    pub(crate) arrays: Option<Box<Arrays>>,
+    /// `enum` and `const`.
+    pub(crate) constants: Box<[Constants]>,
+    /// Schemas that apply to the same value: each costs another walk over it.
+    pub(crate) branches: Box<[Branch]>,
+}
+
+impl Node {
+    pub(crate) fn of_kinds(kinds: Kinds) -> Self {
+        Self {
+            kinds,
+            strings: None,
+            numbers: None,
+            objects: None,
+            arrays: None,
+            constants: Box::default(),
+            branches: Box::default(),
+        }
+    }
+
+    /// The schema that this one is nothing but another name for.
+    pub(super) fn alias_of(&self) -> Option<Id> {
+        let own_rules = self.kinds != Kinds::ALL
+            || self.strings.is_some()
+            || self.numbers.is_some()
+            || self.objects.is_some()
+            || self.arrays.is_some()
+            || !self.constants.is_empty();
+        match &*self.branches {
+            [Branch::All(all)] if !own_rules && all.len() == 1 => all.first().copied(),
+            _ => None,
+        }
+    }
+
+    /// Calls `change` with every reference to a schema of the same value.
+    pub(super) fn each_in_place(&mut self, change: &mut dyn FnMut(&mut Id)) {
+        for branch in &mut self.branches {
+            match branch {
+                Branch::All(ids) | Branch::Any(ids) | Branch::One(ids) => {
+                    ids.iter_mut().for_each(&mut *change);
+                }
+                Branch::Not(id) => change(id),
+                Branch::If {
+                    test,
+                    then,
+                    otherwise,
+                } => {
+                    [test, then, otherwise].into_iter().for_each(&mut *change);
+                }
+            }
+        }
+        if let Some(objects) = &mut self.objects {
+            objects
+                .dependent_schemas
+                .iter_mut()
+                .for_each(|(_, id)| change(id));
+        }
+    }
+
+    /// Calls `change` with every reference to a schema of a part of the value.
+    pub(super) fn each_child(&mut self, change: &mut dyn FnMut(&mut Id)) {
+        if let Some(objects) = &mut self.objects {
+            for name in &mut objects.names {
+                change(&mut name.schema);
+                name.more.iter_mut().for_each(&mut *change);
+            }
+            objects.patterns.iter_mut().for_each(|(_, id)| change(id));
+            objects.property_names.iter_mut().for_each(&mut *change);
+            change(&mut objects.additional);
+        }
+        if let Some(arrays) = &mut self.arrays {
+            arrays.prefix.iter_mut().for_each(&mut *change);
+            change(&mut arrays.items);
+            if let Some(contains) = &mut arrays.contains {
+                change(&mut contains.schema);
+            }
+        }
+    }
+}
+
+/// `minLength`, `maxLength`, `pattern`, `format`.
+#[derive(Debug)]
+pub(crate) struct Strings {
+    /// In Unicode code points.
+    pub(crate) length_min: usize,
+    /// In Unicode code points.
+    pub(crate) length_max: usize,
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) format: Option<Format>,
+}
+
+/// One side of a number's range.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    pub(crate) limit: Number,
+    pub(crate) exclusive: bool,
+}
+
+/// `minimum`, `maximum`, their exclusive forms, `multipleOf`.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    pub(crate) lower: Vec<Bound>,
+    pub(crate) upper: Vec<Bound>,
+    pub(crate) multiple_of: Option<Number>,
+    /// Every number `n` with `quick.0 <= n < quick.1` passes all bounds: decided from the digits before the point,
+    /// without reading a double.
+    pub(crate) quick: (i64, i64),
+}
+
+/// The values of an `enum` or of a `const`, by type.
+#[derive(Debug)]
+pub(crate) struct Constants {
+    pub(crate) keyword: &'static str,
+    pub(crate) strings: Box<[Box<str>]>,
+    pub(crate) numbers: Box<[Number]>,
+    pub(crate) null: bool,
+    pub(crate) yes: bool,
+    pub(crate) no: bool,
+    /// Arrays and objects in canonical form.
+    pub(crate) containers: Box<[Vec<u8>]>,
+    /// What is allowed, for messages.
+    pub(crate) shown: String,
+}
+
+/// A property's name that the schema mentions.
+#[derive(Debug)]
+pub(crate) struct Name {
+    pub(crate) key: Box<str>,
+    /// The key as JSON text with quotes and colon: `"price":`.
+    pub(crate) quoted: Box<[u8]>,
+    pub(crate) schema: Id,
+    /// Further schemas for the same property, from `patternProperties`.
+    pub(crate) more: Box<[Id]>,
+    /// The keyword that `schema` stands under.
+    pub(crate) keyword: &'static str,
+}
+
+/// A set of names, by their index in [`Objects::names`].
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Slots {
+    pub(crate) first: u64,
+    /// Slots from 64 on. No allocation while empty.
+    pub(crate) rest: Vec<u64>,
+}
+
+impl Slots {
+    /// Adds a slot; false when it was in the set already.
+    #[inline]
+    pub(crate) fn insert(&mut self, slot: usize) -> bool {
+        let bit = 1_u64 << (slot % 64);
+        let word = if slot < 64 {
+            &mut self.first
+        } else {
+            let index = slot / 64 - 1;
+            if self.rest.len() <= index {
+                self.rest.resize(index + 1, 0);
+            }
+            &mut self.rest[index]
+        };
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    pub(crate) fn has(&self, slot: usize) -> bool {
+        let word = if slot < 64 {
+            self.first
+        } else {
+            self.rest.get(slot / 64 - 1).copied().unwrap_or(0)
+        };
+        word >> (slot % 64) & 1 == 1
+    }
+
+    /// Whether every slot of `other` is in this set.
+    #[inline]
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        if other.first & !self.first != 0 {
+            return false;
+        }
+        let mut mine = self.rest.iter().copied().chain(std::iter::repeat(0));
+        other
+            .rest
+            .iter()
+            .all(|word| word & !mine.next().unwrap_or(0) == 0)
+    }
+}
+
+/// The rules for objects.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    /// `properties` in declared order, then the other names that `required` and its like mention.
+    pub(crate) names: Box<[Name]>,
+    /// (length, first eight bytes, slot) of every name, sorted.
+    pub(crate) sorted: Box<[(usize, u64, usize)]>,
+    pub(crate) required: Slots,
+    pub(crate) patterns: Box<[(Pattern, Id)]>,
+    pub(crate) additional: Id,
+    pub(crate) property_names: Option<Id>,
+    pub(crate) count_min: usize,
+    pub(crate) count_max: usize,
+    pub(crate) dependent_required: Box<[(usize, Slots)]>,
+    pub(crate) dependent_schemas: Box<[(usize, Id)]>,
+}
+
+impl Objects {
+    /// The rules of a schema that says nothing about objects.
+    pub(super) fn open() -> Self {
+        Self {
+            names: Box::default(),
+            sorted: Box::default(),
+            required: Slots::default(),
+            patterns: Box::default(),
+            additional: Id::ANY,
+            property_names: None,
+            count_min: 0,
+            count_max: usize::MAX,
+            dependent_required: Box::default(),
+            dependent_schemas: Box::default(),
+        }
+    }
+
+    /// The slot of a key, if the schema mentions it.
+    pub(crate) fn slot(&self, key: &str) -> Option<usize> {
+        let wanted = (key.len(), head(key.as_bytes()));
+        let from = self
+            .sorted
+            .partition_point(|(len, head, _)| (*len, *head) < wanted);
+        self.sorted[from..]
+            .iter()
+            .take_while(|(len, head, _)| (*len, *head) == wanted)
+            .map(|(_, _, slot)| *slot)
+            .find(|slot| wanted.0 <= 8 || *self.names[*slot].key == *key)
+    }
+}
+
+/// The first eight bytes as a number; shorter keys are padded with zeros.
+#[inline]
+pub(super) fn head(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    let len = bytes.len().min(8);
+    word[..len].copy_from_slice(&bytes[..len]);
+    u64::from_le_bytes(word)
+}
+
+/// `contains` with its bounds.
+#[derive(Debug)]
+pub(crate) struct Contains {
+    pub(crate) schema: Id,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+}
+
+/// The rules for arrays.
+#[derive(Debug)]
+pub(crate) struct Arrays {
+    pub(crate) prefix: Box<[Id]>,
+    /// The schema of the elements behind the prefix.
+    pub(crate) items: Id,
+    /// The keyword that `items` stands under: `items` or `additionalItems`.
+    pub(crate) items_keyword: &'static str,
+    pub(crate) contains: Option<Contains>,
+    pub(crate) unique: bool,
+    pub(crate) count_min: usize,
+    pub(crate) count_max: usize,
+}
+
+impl Arrays {
+    /// The rules of a schema that says nothing about arrays.
+    pub(super) fn open() -> Self {
+        Self {
+            prefix: Box::default(),
+            items: Id::ANY,
+            items_keyword: "items",
+            contains: None,
+            unique: false,
+            count_min: 0,
+            count_max: usize::MAX,
+        }
+    }
+}
+
+/// Schemas that apply to the same value.
+#[derive(Debug)]
+pub(crate) enum Branch {
+    /// `allOf` and `$ref`.
+    All(Box<[Id]>),
+    /// `anyOf`
+    Any(Box<[Id]>),
+    /// `oneOf`
+    One(Box<[Id]>),
+    /// `not`
+    Not(Id),
+    /// `if`, `then`, `else`; an absent one is [`Id::ANY`].
+    If {
+        /// Decides which of the others applies.
+        test: Id,
+        /// Applies when the test passes.
+        then: Id,
+        /// Applies when it does not.
+        otherwise: Id,
+    },
+}
