@@ -55,7 +55,7 @@ impl World {
 
     /// Appends events e<from> to e<to - 1>, over two tables and two hours.
     async fn append_events(&self, from: u32, to: u32) {
-        self.append((from..to).map(|n| event(n)).collect()).await;
+        self.append((from..to).map(event).collect()).await;
     }
 
     fn sink(&self, config: Config) -> Sink {
@@ -130,7 +130,7 @@ async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
 }
 
 fn table_of(n: u32) -> String {
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         "other_1".to_owned()
     } else {
         "thing_1".to_owned()
@@ -143,17 +143,17 @@ fn event(n: u32) -> Vec<u8> {
     Event {
         id: format!("e{n}").into(),
         source: "test".into(),
-        kind: if n % 3 == 0 {
+        kind: if n.is_multiple_of(3) {
             "other".into()
         } else {
             "thing".into()
         },
-        dataschema: Some(if n % 3 == 0 {
+        dataschema: Some(if n.is_multiple_of(3) {
             "other/1".into()
         } else {
             "thing/1".into()
         }),
-        receivedtime: Some(if n % 2 == 0 {
+        receivedtime: Some(if n.is_multiple_of(2) {
             "2026-11-22T19:59:59Z".into()
         } else {
             "2026-11-22T20:00:00Z".into()
@@ -364,7 +364,7 @@ async fn a_partition_taken_away_and_given_back_lands_once() {
     let world = World::new();
     let partition = Partition::new("0");
     let step = |n: u32| {
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             world.stream.revoke(&world.topic, &partition);
         } else {
             world.stream.assign(&world.topic, &partition);
