@@ -119,13 +119,26 @@ impl Lander {
             let taken = || self.metrics.conflict_appended();
             let put = log.put(proposal, taken);
             let error = match self.retry.bounded("commit", put).await {
-                Ok(outcome) => return Ok(Some(outcome)),
+                Ok(outcome) => {
+                    self.checkpoint(&mut log).await;
+                    return Ok(Some(outcome));
+                }
                 Err(error @ commit::Error::Broken { .. }) => return Err(error.into()),
                 Err(error) => error,
             };
             pause = self.retry.wait("commit", &error, pause).await;
         }
         Ok(None)
+    }
+
+    async fn checkpoint(&self, log: &mut Log) {
+        let write = async {
+            log.checkpoint().await;
+            Ok::<_, commit::Error>(())
+        };
+        if let Err(error) = self.retry.bounded("write a checkpoint", write).await {
+            tracing::warn!(%error, "no checkpoint of the commit log written");
+        }
     }
 
     /// The tables of the schemas in force.

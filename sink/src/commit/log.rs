@@ -91,7 +91,8 @@ impl Log {
     ///
     /// After an error the proposal may be in the log or not: calling again with the same attempt finds out,
     /// because a create is refused where there is a record, and the record tells whose it is.
-    /// `conflicts` counts the places that others took.
+    /// The same holds for a call whose future was dropped: the view moves on only in the step that answers.
+    /// `taken` is called for every place that another sink had taken.
     pub(crate) async fn put(
         &mut self,
         proposal: &Proposal,
@@ -102,13 +103,13 @@ impl Log {
             let path = record_path(&self.folder, record.sequence);
             let bytes = to_json(&path, &record)?;
             match self.store.create(&path, bytes).await {
-                Ok(()) => return self.committed(record).await,
+                Ok(()) => return self.committed(record),
                 Err(store::Error::AlreadyExists { .. }) => {
                     let Some(found) = self.read_next().await? else {
                         return Err(broken(&path, "it exists, but cannot be read"));
                     };
                     if found.attempt == proposal.attempt {
-                        return self.committed(found).await;
+                        return self.committed(found);
                     }
                     taken();
                     self.apply(found)?;
@@ -138,10 +139,9 @@ impl Log {
         }
     }
 
-    async fn committed(&mut self, record: Record) -> Result<Outcome, Error> {
+    fn committed(&mut self, record: Record) -> Result<Outcome, Error> {
         let sequence = record.sequence;
         self.apply(record)?;
-        self.checkpoint().await;
         Ok(Outcome::Committed(sequence))
     }
 
@@ -180,7 +180,7 @@ impl Log {
     }
 
     /// Writes a checkpoint when one is due. It only saves reading, so a failure is logged and forgotten.
-    async fn checkpoint(&mut self) {
+    pub(crate) async fn checkpoint(&mut self) {
         if !self.since.due(self.checkpoint_commits) {
             return;
         }

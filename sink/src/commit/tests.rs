@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    task::{Context, Waker},
+};
 
 use super::*;
 use crate::testing::memory::{Faults, Memory};
@@ -42,7 +46,9 @@ fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
 }
 
 async fn put(log: &mut Log, proposal: &Proposal) -> Result<Outcome, Error> {
-    log.put(proposal, || {}).await
+    let outcome = log.put(proposal, || {}).await;
+    log.checkpoint().await;
+    outcome
 }
 
 #[tokio::test]
@@ -94,6 +100,34 @@ async fn a_lost_reply_is_found_out_by_putting_again() {
         Snapshot::read(&store).await.unwrap().files("thing_1").len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_put_dropped_at_any_point_can_be_called_again() {
+    for polls in 1.. {
+        let store = Memory::new();
+        // Another sink's record is in the way, so that a put has several steps.
+        let mut log = open(&store, 1).await;
+        let start = Position::start();
+        let mut other = open(&store, 64).await;
+        put(&mut other, &proposal("b", vec![range("1", &start, 1)]))
+            .await
+            .unwrap();
+        let proposal = proposal("a", vec![range("0", &start, 5)]);
+        let mut putting = Box::pin(log.put(&proposal, || {}));
+        for _ in 0..polls {
+            let mut context = Context::from_waker(Waker::noop());
+            if putting.as_mut().poll(&mut context).is_ready() {
+                assert!(polls > 3, "dropped at {polls} points only");
+                return;
+            }
+        }
+        drop(putting);
+        assert_eq!(
+            put(&mut log, &proposal).await.unwrap(),
+            Outcome::Committed(2)
+        );
+    }
 }
 
 #[tokio::test]
