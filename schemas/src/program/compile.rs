@@ -106,13 +106,13 @@ impl<'d> Builder<'d> {
 
     fn node(&mut self, place: Place) -> Node {
         let (map, dialect) = match self.index.schema(&place) {
-            Some((Value::Bool(false), _)) => return Node::of_kinds(Kinds::NONE),
+            Some((Value::Bool(all), _)) => {
+                return Node::of_kinds(if *all { Kinds::ALL } else { Kinds::NONE });
+            }
             Some((Value::Object(map), Some(dialect))) => (map, dialect),
-            // An unknown dialect has been refused already where it is written.
-            Some((Value::Object(_) | Value::Bool(true), _)) | None => {
-                if place.document > 0
-                    && !matches!(self.index.schema(&place), Some((Value::Bool(_), _)))
-                {
+            Some((Value::Object(_), None)) => {
+                // In the first document this has been refused already, where it is written.
+                if place.document > 0 {
                     self.refuse(
                         &place,
                         "$schema",
@@ -121,8 +121,9 @@ impl<'d> Builder<'d> {
                 }
                 return Node::of_kinds(Kinds::ALL);
             }
-            Some((other, _)) => {
-                let reason = read::expected("a schema: an object, true or false", other);
+            other => {
+                let found = other.map_or(&Value::Null, |(value, _)| value);
+                let reason = read::expected("a schema: an object, true or false", found);
                 self.refuse(&place, "", reason);
                 return Node::of_kinds(Kinds::ALL);
             }
@@ -284,12 +285,17 @@ fn unalias(nodes: &mut [Node]) {
     let mut targets: Vec<Id> = (0..nodes.len())
         .map(|at| Id(u32::try_from(at).unwrap_or(u32::MAX)))
         .collect();
-    for (at, node) in nodes.iter().enumerate() {
-        let mut target = node.alias_of();
-        while let Some(next) = target {
-            targets[at] = next;
-            target = nodes[next.0 as usize].alias_of();
+    for start in 0..nodes.len() {
+        let (mut at, mut passed) = (start, Vec::new());
+        // What was resolved before is not followed again: the cost of long chains stays linear.
+        while let Some(next) = nodes[at].alias_of()
+            && targets[at].0 as usize == at
+        {
+            passed.push(at);
+            at = next.0 as usize;
         }
+        let target = targets[at];
+        passed.into_iter().for_each(|alias| targets[alias] = target);
     }
     let mut change = |id: &mut Id| *id = targets[id.0 as usize];
     for node in nodes {

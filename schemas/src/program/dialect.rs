@@ -146,9 +146,11 @@ impl Dialect {
                 continue;
             }
             match (keyword.as_str(), value) {
-                ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(list)) => {
-                    let each = list.iter().enumerate();
-                    found.extend(each.map(|(i, child)| (format!("/{keyword}/{i}"), child)));
+                ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(list)) => {
+                    push_list(keyword, list, &mut found);
+                }
+                ("items", Value::Array(list)) if self == Self::Draft7 => {
+                    push_list(keyword, list, &mut found);
                 }
                 (
                     "properties" | "patternProperties" | "$defs" | "definitions"
@@ -177,6 +179,11 @@ impl Dialect {
         }
         found
     }
+}
+
+fn push_list<'s>(keyword: &str, list: &'s [Value], found: &mut Vec<(String, &'s Value)>) {
+    let each = list.iter().enumerate();
+    found.extend(each.map(|(i, child)| (format!("/{keyword}/{i}"), child)));
 }
 
 /// Escapes one token of a JSON pointer (RFC 6901).

@@ -176,8 +176,8 @@ pub(crate) struct Numbers {
     pub(crate) lower: Vec<Bound>,
     pub(crate) upper: Vec<Bound>,
     pub(crate) multiple_of: Option<Number>,
-    /// Every number `n` with `quick.0 <= n < quick.1` passes all bounds: decided from the digits before the point,
-    /// without reading a double.
+    /// The whole numbers of this closed range, and every number between two of them, pass all bounds: most numbers are
+    /// decided from the digits before the point, without reading a double.
     pub(crate) quick: (i64, i64),
 }
 

@@ -91,12 +91,9 @@ impl Number {
             (Self::Float(value), Self::Whole(_)) => {
                 value.fract() == 0.0 && value % divisor.as_f64() == 0.0
             }
-            _ => {
-                let exact = Decimal::of(self).zip(Decimal::of(divisor));
-                exact
-                    .and_then(|(value, divisor)| value.is_multiple_of(divisor))
-                    .unwrap_or_else(|| self.as_f64() % divisor.as_f64() == 0.0)
-            }
+            _ => Decimal::of(self)
+                .zip(Decimal::of(divisor))
+                .is_some_and(|(value, divisor)| value.is_multiple_of(divisor)),
         }
     }
 }
@@ -165,19 +162,22 @@ impl Decimal {
         Some(Self { mantissa, exponent })
     }
 
-    /// `None` when the exact answer needs more than 128 bits.
-    fn is_multiple_of(self, divisor: Self) -> Option<bool> {
-        if self.mantissa == 0 {
-            return Some(true);
+    /// Exact at any magnitude: powers of ten are taken modulo the divisor's digits, 20 at most.
+    fn is_multiple_of(self, divisor: Self) -> bool {
+        let places = self.exponent - divisor.exponent;
+        if places < 0 {
+            let scaled = 10_i128
+                .checked_pow(places.unsigned_abs())
+                .and_then(|power| divisor.mantissa.checked_mul(power));
+            // A divisor beyond 128 bits is larger than any mantissa.
+            return self.mantissa == 0
+                || scaled.is_some_and(|divisor| self.mantissa % divisor == 0);
         }
-        let shared = self.exponent.min(divisor.exponent);
-        let scale = |decimal: Self| {
-            let places = u32::try_from(decimal.exponent - shared).ok()?;
-            decimal.mantissa.checked_mul(10_i128.checked_pow(places)?)
-        };
-        scale(self)?
-            .checked_rem(scale(divisor)?)
-            .map(|rest| rest == 0)
+        let mut rest = self.mantissa % divisor.mantissa;
+        for _ in 0..places {
+            rest = rest * 10 % divisor.mantissa;
+        }
+        rest == 0
     }
 }
 
@@ -261,6 +261,10 @@ mod tests {
             ("-6", "3", true),
             ("7.0", "7", true),
             ("1e308", "0.5", true),
+            ("1e300", "0.1", true),
+            ("1e300", "0.3", false),
+            ("1e-300", "0.5", false),
+            ("0.5", "1e300", false),
         ] {
             let found = number(value).is_multiple_of(number(divisor));
             assert_eq!(found, expected, "{value} by {divisor}");

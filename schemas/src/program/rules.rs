@@ -13,6 +13,8 @@ use crate::pattern::Pattern;
 
 /// Doubles beyond this are not used as limits of [`Numbers::quick`]: 2^53.
 const QUICK_MAX: f64 = 9_007_199_254_740_992.0;
+/// The empty range: every number is compared with care.
+const NEVER_QUICK: (i64, i64) = (1, 0);
 
 impl<'d> Builder<'d> {
     pub(super) fn strings(&mut self, scope: &Scope<'d>) -> Option<Strings> {
@@ -59,7 +61,7 @@ impl<'d> Builder<'d> {
             return None;
         }
         let quick = if multiple_of.is_some() {
-            (0, 0)
+            NEVER_QUICK
         } else {
             quick(&lower, &upper)
         };
@@ -199,7 +201,7 @@ fn constants(keyword: &'static str, values: &[Value]) -> Constants {
     }
 }
 
-/// The range of whole numbers below which no bound can fail, see [`Numbers::quick`].
+/// The range of whole numbers within which no bound can fail, see [`Numbers::quick`].
 fn quick(lower: &[Bound], upper: &[Bound]) -> (i64, i64) {
     let limit = |bound: &Bound| {
         let float = bound.limit.as_f64();
@@ -208,7 +210,7 @@ fn quick(lower: &[Bound], upper: &[Bound]) -> (i64, i64) {
     let (mut from, mut to) = (i64::MIN, i64::MAX);
     for bound in lower {
         let Some(float) = limit(bound) else {
-            return (0, 0);
+            return NEVER_QUICK;
         };
         let first = if bound.exclusive {
             float.floor() + 1.0
@@ -221,11 +223,16 @@ fn quick(lower: &[Bound], upper: &[Bound]) -> (i64, i64) {
     }
     for bound in upper {
         let Some(float) = limit(bound) else {
-            return (0, 0);
+            return NEVER_QUICK;
+        };
+        let last = if bound.exclusive {
+            float.ceil() - 1.0
+        } else {
+            float.floor()
         };
         #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
-        let behind = float.floor() as i64;
-        to = to.min(behind);
+        let last = last as i64;
+        to = to.min(last);
     }
     (from, to)
 }
