@@ -105,6 +105,17 @@ impl Registry {
         load::load(events_dir)
     }
 
+    /// Loads a set that is compiled into the binary: the path of each file below the set's directory, and its bytes.
+    /// Files that a directory passes over (hidden ones, Markdown) are not to be among them.
+    ///
+    /// # Errors
+    /// As [`Registry::load`].
+    pub fn from_files<'a>(
+        files: impl Iterator<Item = (&'a Path, &'a [u8])>,
+    ) -> Result<Registry, LoadErrors> {
+        load::from_files(files)
+    }
+
     /// A registry with the built-in schemas only.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use crate::program::{self, Document};
 use crate::schema::{Schema, Version};
 use crate::shape::{Shape, ShapeKind};
 
+mod embedded;
 mod files;
 
 use files::{Found, Role};
@@ -71,6 +72,14 @@ impl std::error::Error for LoadErrors {}
 pub(super) fn load(events_dir: &Path) -> Result<Registry, LoadErrors> {
     let mut errors = Vec::new();
     let found = files::find(events_dir, &mut errors);
+    build(found, errors)
+}
+
+pub(super) fn from_files<'a>(
+    files: impl Iterator<Item = (&'a Path, &'a [u8])>,
+) -> Result<Registry, LoadErrors> {
+    let mut errors = Vec::new();
+    let found = embedded::parse(files, &mut errors);
     build(found, errors)
 }
 
