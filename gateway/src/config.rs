@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[gateway]` section.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where events are taken: address and port. Port 0 takes a free one. Default `0.0.0.0:8080`.
@@ -33,7 +34,7 @@ impl Default for Config {
 }
 
 /// The `[gateway.admin]` section.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     /// Where `/live`, `/ready`, `/metrics` and `/version` are served. Default `127.0.0.1:8081`.
@@ -52,7 +53,7 @@ impl Default for Admin {
 }
 
 /// The `[gateway.limits]` section: past each of these a client gets a clear status and reason.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Connections at once; one more gets a 503 and is closed. Default 20,000.
@@ -106,7 +107,7 @@ impl Default for Limits {
 }
 
 /// The `[gateway.timeouts]` section.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// From a request's first byte to the end of its headers; then the connection is closed. Default 10,000.
