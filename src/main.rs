@@ -1,2 +1,141 @@
-//! placeholder
-fn main() {}
+//! The `headgate` command: parses the command line, loads the configuration, runs one command, and turns its outcome
+//! into an exit code.
+
+mod cli;
+mod config;
+mod docs;
+mod loadtest;
+mod metrics;
+mod query;
+mod schemas;
+mod up;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command, ConfigCommand, exit};
+use crate::config::Loaded;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { 0 };
+            // Nothing is left to do when the message cannot be written.
+            drop(error.print());
+            return code.into();
+        }
+    };
+    match run(cli) {
+        Ok(code) => code.into(),
+        // The reader of a pipe went away: `headgate query ... | head`.
+        Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("headgate: {error:#}");
+            exit_code(&error).into()
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<config::Error>() {
+        exit::CONFIG
+    } else if error.is::<schemas::Refused>() {
+        exit::SCHEMA_REFUSED
+    } else {
+        exit::FAILURE
+    }
+}
+
+fn run(cli: Cli) -> Result<u8> {
+    if let Command::Version = cli.command {
+        println!("headgate {}", env!("CARGO_PKG_VERSION"));
+        return Ok(0);
+    }
+    if let Command::Docs(page) = cli.command {
+        return docs::print(page).map(|()| 0);
+    }
+    if let Command::Config(ConfigCommand::Print { defaults: true }) = cli.command {
+        print!("{}", config::defaults());
+        return Ok(0);
+    }
+    let loaded = config::load(cli.global.config.as_deref(), environment(), cli.settings())?;
+    match cli.command {
+        Command::Up(_) => {
+            log_to_stderr(&loaded.config.log.filter)?;
+            runtime()?.block_on(up::run(&loaded.config)).map(|()| 0)
+        }
+        Command::Query(args) => {
+            log_to_stderr("warn")?;
+            runtime()?
+                .block_on(query::run(args, &loaded.config))
+                .map(|()| 0)
+        }
+        Command::Tables(args) => {
+            log_to_stderr("warn")?;
+            runtime()?
+                .block_on(query::tables(args, &loaded.config))
+                .map(|()| 0)
+        }
+        Command::Loadtest(args) => {
+            log_to_stderr("warn")?;
+            runtime()?.block_on(loadtest::run(args, &loaded.config))
+        }
+        Command::Schemas(command) => schemas::run(command, &loaded.config),
+        Command::Config(command) => configuration(&command, &loaded),
+        Command::Docs(_) | Command::Version => Ok(0),
+    }
+}
+
+fn configuration(command: &ConfigCommand, loaded: &Loaded) -> Result<u8> {
+    match command {
+        ConfigCommand::Check => match &loaded.file {
+            Some(file) => println!("{} is valid", file.display()),
+            None => {
+                println!("the configuration is valid (no file; there is no headgate.toml here)")
+            }
+        },
+        ConfigCommand::Print { .. } => print!("{}", config::effective(loaded)),
+    }
+    Ok(0)
+}
+
+/// The threads that everything asynchronous runs on.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("headgate")
+        .build()
+        .context("cannot start the threads of the runtime")
+}
+
+fn log_to_stderr(filter: &str) -> Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    // The default hook writes a panic around the log; a panic is logged like everything else.
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(%panic, %backtrace, "a task panicked");
+    }));
+    Ok(())
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

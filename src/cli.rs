@@ -1,0 +1,241 @@
+//! The command line: what can be asked of `headgate`, and what its exit codes mean.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flag;
+use crate::query::Format;
+
+/// Exit codes, the same for every command. 0 is success.
+pub(crate) mod exit {
+    /// The command could not do what it was asked to, or found something invalid.
+    pub(crate) const FAILURE: u8 = 1;
+    /// `schemas`: a schema is refused.
+    pub(crate) const SCHEMA_REFUSED: u8 = 2;
+    /// The command line is wrong (`EX_USAGE`).
+    pub(crate) const USAGE: u8 = 64;
+    /// The configuration is wrong (`EX_CONFIG`).
+    pub(crate) const CONFIG: u8 = 78;
+}
+
+const AFTER: &str = "\
+Exit codes: 0 success; 1 failure, or something checked is invalid; 2 a schema is refused; 64 wrong usage; 78 wrong
+configuration. Every setting can also stand in the environment: HEADGATE__GATEWAY__LISTEN sets gateway.listen.";
+
+/// A streaming event ingestion gateway: validated events over HTTP, durable streams, exactly-once Parquet tables.
+#[derive(Debug, Parser)]
+#[command(name = "headgate", version, after_help = AFTER, propagate_version = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: headgate.toml in the working directory, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory of the journal and the landed tables (sets data_dir)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<String>,
+    /// Directory of event schemas (sets schemas.dir)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) schemas: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs gateway, journal and sink in this process
+    Up(Up),
+    /// Runs SQL over the landed tables; without SQL, a prompt
+    Query(Query),
+    /// Lists the landed tables: rows, bytes, files, freshness
+    Tables(Tables),
+    /// Works with event schemas
+    #[command(subcommand)]
+    Schemas(Schemas),
+    /// Posts random events on a schedule, then proves that every accepted one landed exactly once
+    Loadtest(Loadtest),
+    /// Checks or prints the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Prints documentation that is generated from the code
+    #[command(subcommand, hide = true)]
+    Docs(Docs),
+    /// Prints the version
+    Version,
+}
+
+/// `headgate up`
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where events are posted (sets gateway.listen); port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Where /live, /ready, /metrics and /version are served (sets gateway.admin.listen)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin_listen: Option<String>,
+}
+
+/// `headgate query`
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// The SQL to run, one or more statements; without it, SQL is read from a pipe or asked for on a terminal
+    pub(crate) sql: Option<String>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Rows that a table shows at most; 0 shows all
+    #[arg(long, value_name = "ROWS", default_value_t = 1000)]
+    pub(crate) max_rows: usize,
+}
+
+/// `headgate tables`
+#[derive(Debug, Args)]
+pub(crate) struct Tables {
+    /// How the list is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+/// `headgate loadtest`
+#[derive(Debug, Args)]
+pub(crate) struct Loadtest {
+    /// Where events are posted [default: the process running on the data directory]
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Lets --url be on another machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+    /// Events a second, kept whether or not replies come in time
+    #[arg(long, value_name = "EVENTS", default_value_t = 1000)]
+    pub(crate) rate: u64,
+    /// Length of the run
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Events a request
+    #[arg(long, value_name = "EVENTS", default_value_t = 20)]
+    pub(crate) batch: u32,
+    /// Connections at most
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: u32,
+    /// HTTP/2 instead of HTTP/1.1
+    #[arg(long)]
+    pub(crate) http2: bool,
+    /// Compresses request bodies
+    #[arg(long)]
+    pub(crate) gzip: bool,
+    /// The share of events made invalid, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub(crate) invalid_share: f64,
+    /// An event of the mix and its weight; may be repeated [default: every schema alike]
+    #[arg(long, value_name = "EVENT=WEIGHT")]
+    pub(crate) mix: Vec<String>,
+    /// The same seed and schemas give the same events
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keeps the ledger of the run in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+    /// Posts nothing: proves the run whose ledger this file holds
+    #[arg(long, value_name = "FILE", conflicts_with = "ledger")]
+    pub(crate) verify: Option<PathBuf>,
+    /// Does not wait for landing
+    #[arg(long, conflicts_with = "verify")]
+    pub(crate) no_verify: bool,
+    /// Seconds to wait for landing
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) wait: u64,
+    /// Reports in JSON, one object a line: the run, then the balance
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `headgate schemas ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schemas {
+    /// Lists the schemas: name, version, table, fields
+    List,
+    /// Prints a schema
+    Show {
+        /// `order_completed` (the newest), `order_completed/1` or `order_completed/1.2`
+        name: String,
+    },
+    /// Checks that the schemas load and that versions only grow; with --against, that they may replace a former set
+    Check {
+        /// The directory of the former set
+        #[arg(long, value_name = "DIR")]
+        against: Option<PathBuf>,
+    },
+    /// Prints the tables as SQL
+    Ddl {
+        /// Only this table
+        #[arg(long)]
+        table: Option<String>,
+        /// Whose SQL
+        #[arg(long, value_enum, default_value_t = Dialect::Redshift)]
+        dialect: Dialect,
+    },
+    /// Validates JSON instances, one a line: one JSON verdict a line; exits 1 if any is invalid, 2 if the schema is
+    /// refused
+    Validate {
+        /// A schema of the catalogue (`order_completed/1`), or a schema file (`FILE.json`)
+        schema: String,
+        /// The file of instances; `-` is standard input
+        #[arg(default_value = "-")]
+        instances: PathBuf,
+    },
+}
+
+/// Whose SQL tables are printed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    /// Amazon Redshift.
+    Redshift,
+    /// DuckDB.
+    Duckdb,
+}
+
+/// `headgate config ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Checks the configuration and says what is wrong
+    Check,
+    /// Prints the configuration in effect as TOML, with the place where each value was set
+    Print {
+        /// Every key with its default and its meaning instead
+        #[arg(long)]
+        defaults: bool,
+    },
+}
+
+/// `headgate docs ...`
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Docs {
+    /// docs/metrics.md
+    Metrics,
+    /// docs/configuration.md
+    Configuration,
+}
+
+impl Cli {
+    /// The flags that are settings.
+    pub(crate) fn settings(&self) -> Vec<Flag> {
+        let mut flags = Vec::new();
+        let mut add = |key, name, value: &Option<String>| {
+            flags.extend(value.clone().map(|value| Flag { key, name, value }));
+        };
+        add("data_dir", "--data-dir", &self.global.data_dir);
+        add("schemas.dir", "--schemas", &self.global.schemas);
+        if let Command::Up(up) = &self.command {
+            add("gateway.listen", "--listen", &up.listen);
+            add("gateway.admin.listen", "--admin-listen", &up.admin_listen);
+        }
+        flags
+    }
+}

@@ -1,0 +1,156 @@
+use std::path::Path;
+
+use super::{Error, Flag, Loaded, effective, load};
+
+fn loading(toml: &str, environment: &[(&str, &str)], flags: Vec<Flag>) -> Result<Loaded, String> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("headgate.toml");
+    std::fs::write(&file, toml).expect("a file");
+    let variables = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load(Some(&file), variables, flags).map_err(|error| {
+        error
+            .to_string()
+            .replace(&format!("{}/", dir.path().display()), "")
+    })
+}
+
+fn flag(key: &'static str, name: &'static str, value: &str) -> Flag {
+    Flag {
+        key,
+        name,
+        value: value.to_owned(),
+    }
+}
+
+#[test]
+fn a_later_layer_wins() {
+    let toml = "data_dir = 'a'\n[schemas]\nsettle_ms = 20\nwatch = false\n";
+    let environment = [
+        ("HEADGATE__DATA_DIR", "b"),
+        ("HEADGATE__SCHEMAS__SETTLE_MS", "30"),
+        ("PATH", "x"),
+    ];
+    let loaded = loading(
+        toml,
+        &environment,
+        vec![flag("data_dir", "--data-dir", "c")],
+    )
+    .expect("valid");
+    assert_eq!(loaded.config.data_dir, Path::new("c"));
+    assert_eq!(loaded.config.schemas.settle_ms, 30);
+    assert!(!loaded.config.schemas.watch);
+}
+
+#[test]
+fn an_unknown_key_names_file_line_value_and_the_key_that_was_meant() {
+    let error = loading(
+        "data_dir = 'a'\n\n[gateway]\nlisten = '127.0.0.1:0'\n\n[gateway.admin]\nlisen = 'x'\n",
+        &[],
+        vec![],
+    )
+    .expect_err("an unknown key");
+    assert_eq!(
+        error,
+        "the configuration has 1 problem:\n  headgate.toml:7: gateway.admin.lisen = \"x\": unknown key `lisen`; did \
+         you mean `listen`? (allowed: listen, connections_max)"
+    );
+}
+
+#[test]
+fn every_problem_is_told_not_only_the_first() {
+    let toml = "nonsense = 1\n[log]\nfilter = 7\n[schemas]\nwatch = 'yes'\nsettle_ms = 1\n";
+    let error = loading(toml, &[("HEADGATE__SHUTDOWN__DEADLINE_MS", "soon")], vec![])
+        .expect_err("problems");
+    for part in [
+        "5 problems",
+        "headgate.toml:1: nonsense = 1: unknown key `nonsense`",
+        "headgate.toml:3: log.filter = 7: invalid type: integer `7`, expected a string",
+        "headgate.toml:5: schemas.watch = \"yes\": invalid type: string \"yes\", expected true or false",
+        "headgate.toml:6: schemas.settle_ms = 1: must be 10 to 60000",
+        "environment variable HEADGATE__SHUTDOWN__DEADLINE_MS: shutdown.deadline_ms = \"soon\": invalid type: string \
+         \"soon\", expected a whole number, 0 or more",
+    ] {
+        assert!(error.contains(part), "{part:?} is not in:\n{error}");
+    }
+}
+
+#[test]
+fn a_flag_is_named_in_its_problem() {
+    let flags = vec![flag("gateway.listen", "--listen", "localhost")];
+    let error = loading("", &[], flags).expect_err("not an address");
+    assert!(
+        error.contains("flag --listen: gateway.listen = \"localhost\": invalid socket address"),
+        "{error}"
+    );
+}
+
+#[test]
+fn text_in_the_environment_may_look_like_a_number() {
+    let loaded = loading("", &[("HEADGATE__DATA_DIR", "2026")], vec![]).expect("valid");
+    assert_eq!(loaded.config.data_dir, Path::new("2026"));
+}
+
+#[test]
+fn a_syntax_error_names_its_line_and_hides_no_other_problem() {
+    let error = loading(
+        "data_dir = 'a'\nlog = = 1\n[schemas]\nwach = true\n",
+        &[],
+        vec![],
+    )
+    .expect_err("not TOML");
+    assert!(
+        error.contains("headgate.toml:2: not valid TOML:"),
+        "{error}"
+    );
+    assert!(error.contains("did you mean `watch`?"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_asked_for_must_be_there() {
+    let error = load(
+        Some(Path::new("/nonexistent/headgate.toml")),
+        std::iter::empty(),
+        vec![],
+    );
+    assert!(matches!(error, Err(Error::Read { .. })));
+}
+
+#[test]
+fn the_effective_configuration_says_where_a_value_was_set_and_loads_again() {
+    let environment = [("HEADGATE__SCHEMAS__WATCH", "false")];
+    let loaded = loading("data_dir = 'x'\n", &environment, vec![]).expect("valid");
+    let printed = effective(&loaded);
+    assert!(printed.contains("headgate.toml:1\n"), "{printed}");
+    assert!(
+        printed.contains("watch = false # environment variable HEADGATE__SCHEMAS__WATCH\n"),
+        "{printed}"
+    );
+    let again = loading(&printed, &[], vec![]).expect("what was printed is valid");
+    assert_eq!(
+        toml::to_string(&again.config).ok(),
+        toml::to_string(&loaded.config).ok()
+    );
+}
+
+#[test]
+fn the_printed_defaults_are_the_defaults() {
+    let loaded = loading(&super::defaults(), &[], vec![]).expect("valid");
+    assert_eq!(
+        toml::to_string(&loaded.config).ok(),
+        toml::to_string(&super::Config::default()).ok()
+    );
+}
+
+#[test]
+fn every_key_says_what_it_means() {
+    for key in super::print::keys() {
+        assert!(
+            key.about.len() > 20,
+            "{} has no description: {:?}",
+            key.path.join("."),
+            key.about
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! `headgate query` and `headgate tables`: what has landed, read beside a running process or without one.
+
+mod engine;
+mod lake;
+mod output;
+mod prompt;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::datatypes::{Schema, SchemaRef};
+use headgate_sink::commit::{DataFile, Snapshot};
+use headgate_sink::store::local::Local;
+use headgate_sink::table::Table;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+
+use self::engine::{Engine, lake_url};
+use self::lake::{LakeFile, LakeTable};
+pub(crate) use self::output::Format;
+use crate::cli;
+use crate::config::Config;
+use crate::schemas::Source;
+
+/// Runs `headgate query`.
+///
+/// # Errors
+/// The SQL is wrong or would change something, or the landed tables cannot be read.
+pub(crate) async fn run(args: cli::Query, config: &Config) -> Result<()> {
+    let sql = match args.sql {
+        Some(sql) => sql,
+        None if io::stdin().is_terminal() => {
+            return prompt::run(config, args.format, args.max_rows).await;
+        }
+        None => {
+            let mut sql = String::new();
+            io::stdin()
+                .lock()
+                .read_to_string(&mut sql)
+                .context("cannot read SQL from standard input")?;
+            sql
+        }
+    };
+    let engine = open(config).await?;
+    statements(&engine, &sql, args.format, args.max_rows).await
+}
+
+/// Runs every statement of a text.
+async fn statements(engine: &Engine, sql: &str, format: Format, rows_max: usize) -> Result<()> {
+    for statement in Engine::parse(sql)? {
+        let rows = engine.run(statement).await?;
+        let mut out = io::BufWriter::new(io::stdout());
+        output::write(rows, format, rows_max, &mut out).await?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// The engine over what has landed now.
+async fn open(config: &Config) -> Result<Engine> {
+    let lake = config.lake_dir();
+    let snapshot = snapshot(&lake).await?;
+    let mut tables = BTreeMap::new();
+    let mut unreadable = BTreeMap::new();
+    let declared = declared(config);
+    for (name, files) in snapshot.tables() {
+        match columns(&lake, files) {
+            Ok(landed) => {
+                let schema = with_declared(landed, declared.get(name));
+                tables.insert(name.to_owned(), lake_table(schema, files)?);
+            }
+            Err(error) => {
+                unreadable.insert(name.to_owned(), format!("{error:#}"));
+            }
+        }
+    }
+    for (name, schema) in declared {
+        if !tables.contains_key(&name) && !unreadable.contains_key(&name) {
+            tables.insert(name, lake_table(schema, &[])?);
+        }
+    }
+    Ok(Engine::new(
+        &lake,
+        tables,
+        unreadable,
+        usize::try_from(config.query.memory_bytes_max)?,
+    )?)
+}
+
+/// The tables that the schemas declare, landed or not, so that a query on one without rows has its columns.
+fn declared(config: &Config) -> BTreeMap<String, SchemaRef> {
+    match Source::of(config).load() {
+        Ok(schemas) => {
+            let table =
+                |(name, family): (&str, _)| (name.to_owned(), Table::of(family).arrow_schema());
+            schemas.families().map(table).collect()
+        }
+        // What has landed can be read without them.
+        Err(error) => {
+            tracing::warn!(%error, "tables without rows are not shown");
+            BTreeMap::new()
+        }
+    }
+}
+
+/// The columns of the files, then those that a newer schema appends and no file has yet.
+fn with_declared(landed: SchemaRef, declared: Option<&SchemaRef>) -> SchemaRef {
+    let Some(declared) = declared else {
+        return landed;
+    };
+    let newer = declared
+        .fields()
+        .iter()
+        .filter(|field| landed.field_with_name(field.name()).is_err());
+    let newer = newer.map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
+    Arc::new(Schema::new(
+        landed
+            .fields()
+            .iter()
+            .cloned()
+            .chain(newer)
+            .collect::<Vec<_>>(),
+    ))
+}
+
+/// What has landed by now.
+///
+/// # Errors
+/// The commit log cannot be read.
+pub(crate) async fn snapshot(lake: &Path) -> Result<Snapshot> {
+    // Before the first start there is nothing, which is no error: there are just no tables.
+    if !lake.exists() {
+        return Ok(Snapshot::default());
+    }
+    let store = Local::open(lake).with_context(|| format!("cannot open {}", lake.display()))?;
+    Snapshot::read(&store)
+        .await
+        .with_context(|| format!("cannot read the commit log in {}", lake.display()))
+}
+
+fn lake_table(schema: SchemaRef, files: &[DataFile]) -> Result<LakeTable> {
+    let file = |file: &DataFile| LakeFile {
+        path: file.path.clone(),
+        bytes: file.bytes,
+        rows: file.rows,
+    };
+    Ok(LakeTable {
+        store: lake_url()?,
+        schema,
+        files: files.iter().map(file).collect(),
+    })
+}
+
+/// The columns of all of a table's files. Columns are only ever appended, so a file of each fingerprint tells all.
+fn columns(lake: &Path, files: &[DataFile]) -> Result<SchemaRef> {
+    let mut seen = BTreeSet::new();
+    let mut schemas = Vec::new();
+    for file in files.iter().filter(|file| seen.insert(&file.fingerprint)) {
+        let path = lake.join(&file.path);
+        let opened = std::fs::File::open(&path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        let footer = ArrowReaderMetadata::load(&opened, Default::default())
+            .with_context(|| format!("cannot read the footer of {}", path.display()))?;
+        schemas.push(
+            footer
+                .schema()
+                .as_ref()
+                .clone()
+                .with_metadata(Default::default()),
+        );
+    }
+    let merged =
+        Schema::try_merge(schemas).context("its files do not agree on the type of a column")?;
+    // A column that older files lack is null there, whatever the newer ones promise.
+    let nullable = merged
+        .fields
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true));
+    Ok(Arc::new(Schema::new(nullable.collect::<Vec<_>>())))
+}
+
+/// Runs `headgate tables`.
+///
+/// # Errors
+/// The commit log cannot be read.
+pub(crate) async fn tables(args: cli::Tables, config: &Config) -> Result<()> {
+    let snapshot = snapshot(&config.lake_dir()).await?;
+    let mut out = io::BufWriter::new(io::stdout());
+    output::write_batch(&listing(&snapshot)?, args.format, &mut out)?;
+    Ok(out.flush()?)
+}
+
+/// One row a table.
+fn listing(snapshot: &Snapshot) -> Result<RecordBatch> {
+    let tables: Vec<(&str, &[DataFile])> = snapshot.tables().collect();
+    let sums = |of: fn(&DataFile) -> u64| -> ArrayRef {
+        let sum = |files: &[DataFile]| {
+            i64::try_from(files.iter().map(of).sum::<u64>()).unwrap_or(i64::MAX)
+        };
+        Arc::new(
+            tables
+                .iter()
+                .map(|(_, files)| Some(sum(files)))
+                .collect::<Int64Array>(),
+        )
+    };
+    let newest = |of: fn(&DataFile) -> i64| -> ArrayRef {
+        let times = tables.iter().map(|(_, files)| files.iter().map(of).max());
+        Arc::new(
+            times
+                .collect::<TimestampMillisecondArray>()
+                .with_timezone_utc(),
+        )
+    };
+    Ok(RecordBatch::try_from_iter([
+        (
+            "table",
+            Arc::new(
+                tables
+                    .iter()
+                    .map(|(name, _)| Some(*name))
+                    .collect::<StringArray>(),
+            ) as ArrayRef,
+        ),
+        ("rows", sums(|file| file.rows)),
+        ("bytes", sums(|file| file.bytes)),
+        (
+            "files",
+            Arc::new(
+                tables
+                    .iter()
+                    .map(|(_, files)| i64::try_from(files.len()).ok())
+                    .collect::<Int64Array>(),
+            ),
+        ),
+        ("newest_received", newest(|file| file.received_max_ms)),
+        ("last_commit", newest(|file| file.committed_ms)),
+    ])?)
+}

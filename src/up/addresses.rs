@@ -1,0 +1,63 @@
+//! `<data_dir>/run/addresses.json`: where a running process listens, for scripts and tests that let it take free ports.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// Where a process listens.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Addresses {
+    /// Tells a running process from one that was killed and could not remove its file.
+    pid: u32,
+    /// Where events are posted.
+    pub(crate) gateway: SocketAddr,
+    /// Where probes and metrics are.
+    pub(crate) admin: SocketAddr,
+}
+
+impl Addresses {
+    /// The addresses of this process.
+    pub(crate) fn new(gateway: SocketAddr, admin: SocketAddr) -> Self {
+        Self {
+            pid: std::process::id(),
+            gateway,
+            admin,
+        }
+    }
+
+    /// Writes the file whole: a reader sees it complete or not at all.
+    ///
+    /// # Errors
+    /// The directory or the file cannot be written.
+    pub(crate) fn write(&self, data_dir: &Path) -> Result<()> {
+        let file = file(data_dir);
+        let partial = file.with_extension("partial");
+        let written = || {
+            fs::create_dir_all(data_dir.join("run"))?;
+            fs::write(&partial, serde_json::to_vec(self)?)?;
+            fs::rename(&partial, &file)
+        };
+        written().with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// Removes the file at the end of the process.
+    pub(crate) fn remove(data_dir: &Path) {
+        let file = file(data_dir);
+        if let Err(error) = fs::remove_file(&file) {
+            tracing::warn!(%error, file = %file.display(), "cannot remove the addresses");
+        }
+    }
+}
+
+fn file(data_dir: &Path) -> PathBuf {
+    data_dir.join("run").join("addresses.json")
+}
+
+/// Where the process that runs on a data directory takes events, if one does.
+pub(crate) fn running_gateway(data_dir: &Path) -> Option<SocketAddr> {
+    let addresses: Addresses = serde_json::from_slice(&fs::read(file(data_dir)).ok()?).ok()?;
+    Some(addresses.gateway)
+}

@@ -1,0 +1,222 @@
+//! `headgate schemas`: what the commands print and how they exit.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{catalogue, headgate, run_with_input, stderr, stdout};
+
+fn verdicts(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a verdict a line"))
+        .collect()
+}
+
+fn file(dir: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+fn validate(schema: &Path, input: &str) -> std::process::Output {
+    run_with_input(headgate().args(["schemas", "validate"]).arg(schema), input)
+}
+
+#[test]
+fn each_instance_gets_a_verdict_with_its_reasons() {
+    let input = "{\"method\":\"google\"}\n{\"method\":\"pigeon\",\"plan\":7}\nnot json\n";
+    let output = run_with_input(
+        headgate().args(["schemas", "validate", "signed_up/1"]),
+        input,
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let verdicts = verdicts(&stdout(&output));
+    assert_eq!(verdicts.len(), 3);
+    assert_eq!(verdicts[0], json!({ "valid": true }));
+    let pointers: Vec<&str> = verdicts[1]["errors"]
+        .as_array()
+        .expect("errors")
+        .iter()
+        .filter_map(|e| e["pointer"].as_str())
+        .collect();
+    assert_eq!(
+        (&verdicts[1]["valid"], pointers),
+        (&json!(false), vec!["/method", "/plan"])
+    );
+    assert_eq!(verdicts[2]["errors"][0]["keyword"], "syntax");
+}
+
+#[test]
+fn only_valid_instances_exit_0() {
+    let output = run_with_input(
+        headgate().args(["schemas", "validate", "signed_up"]),
+        "{\"method\":\"google\"}",
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(verdicts(&stdout(&output)), [json!({ "valid": true })]);
+}
+
+#[test]
+fn a_schema_file_may_refer_to_its_siblings() {
+    let dir = TempDir::new().expect("a directory");
+    file(
+        &dir,
+        "shared/money.json",
+        r#"{"$defs":{"cents":{"type":"integer","minimum":0}}}"#,
+    );
+    file(
+        &dir,
+        "size.json",
+        r#"{"$id":"https://example.com/size.json","enum":["S","M"]}"#,
+    );
+    let schema = file(
+        &dir,
+        "a b/order.json",
+        r#"{"properties":{"price":{"$ref":"../shared/money.json#/$defs/cents"},"size":{"$ref":"size.json"}}}"#,
+    );
+    file(&dir, "a b/size.json", r#"{"enum":["S","M"]}"#);
+    let output = validate(
+        &schema,
+        "{\"price\":1,\"size\":\"S\"}\n{\"price\":-1}\n{\"size\":\"XXL\"}\n",
+    );
+    let valid: Vec<Value> = verdicts(&stdout(&output))
+        .iter()
+        .map(|verdict| verdict["valid"].clone())
+        .collect();
+    assert_eq!(
+        valid,
+        [json!(true), json!(false), json!(false)],
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_refused_schema_exits_2_with_its_reason_and_place() {
+    let dir = TempDir::new().expect("a directory");
+    let schema = file(&dir, "s.json", r#"{"properties":{"a":{"minimun":1}}}"#);
+    let output = validate(&schema, "{}\n");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stdout(&output), "");
+    assert!(
+        stderr(&output).contains("/properties/a"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stderr(&output).contains("minimun"), "{}", stderr(&output));
+    for missing in ["nonexistent.json", "no_such_event/1"] {
+        let output = validate(Path::new(missing), "{}\n");
+        assert_eq!(output.status.code(), Some(2), "{missing}");
+    }
+}
+
+#[test]
+fn the_built_in_catalogue_is_listed_and_shown() {
+    let listed = stdout(
+        &headgate()
+            .args(["schemas", "list"])
+            .output()
+            .expect("it runs"),
+    );
+    for part in ["order_completed/1.1", "order_completed_1", "bad_events/1"] {
+        assert!(listed.contains(part), "{part}:\n{listed}");
+    }
+    let shown = stdout(
+        &headgate()
+            .args(["schemas", "show", "order_completed"])
+            .output()
+            .expect("it runs"),
+    );
+    let kept =
+        std::fs::read_to_string(catalogue().join("order_completed/1.1.json")).expect("a schema");
+    let json = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    assert_eq!(json(&shown), json(&kept));
+}
+
+#[test]
+fn check_tells_additions_from_breaking_changes() {
+    let old = TempDir::new().expect("a directory");
+    let new = TempDir::new().expect("a directory");
+    let first = r#"{"type":"object","properties":{"page":{"type":"string"}}}"#;
+    file(&old, "visit/1.json", first);
+    file(&new, "visit/1.json", first);
+    let check = || {
+        headgate()
+            .arg("--schemas")
+            .arg(new.path())
+            .args(["schemas", "check", "--against"])
+            .arg(old.path())
+            .output()
+            .expect("it runs")
+    };
+    file(
+        &new,
+        "visit/1.1.json",
+        r#"{"type":"object","properties":{"page":{"type":"string"},"s":{"type":"integer"}}}"#,
+    );
+    let output = check();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    file(
+        &new,
+        "visit/1.json",
+        r#"{"type":"object","properties":{"page":{"type":"integer"}}}"#,
+    );
+    std::fs::remove_file(new.path().join("visit/1.1.json")).expect("it was there");
+    let output = check();
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    assert!(
+        stdout(&output).contains("BREAKING: visit/1"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        stdout(&output).contains("/properties/page/type"),
+        "{}",
+        stdout(&output)
+    );
+    file(&new, "visit/1.json", "{");
+    assert_eq!(check().status.code(), Some(2));
+}
+
+#[test]
+fn tables_are_printed_as_sql() {
+    let ddl = |dialect: &str| {
+        let output = headgate()
+            .args([
+                "schemas",
+                "ddl",
+                "--table",
+                "signed_up_1",
+                "--dialect",
+                dialect,
+            ])
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert!(
+        ddl("redshift").contains("\"method\" VARCHAR("),
+        "{}",
+        ddl("redshift")
+    );
+    assert!(
+        ddl("duckdb").contains("\"received_at\" TIMESTAMPTZ"),
+        "{}",
+        ddl("duckdb")
+    );
+}
