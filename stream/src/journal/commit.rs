@@ -36,6 +36,8 @@ pub(super) struct Committer {
     /// Since when the disk fails, or when it was last tried again.
     tried: Option<Instant>,
     probe_bytes: usize,
+    /// The frame buffer's size between groups: a full group's, so that it neither grows nor shrinks under load.
+    keep_bytes: usize,
 }
 
 impl Committer {
@@ -56,6 +58,8 @@ impl Committer {
             builder: Builder::new(log.seed),
             tried: None,
             probe_bytes: PROBE_BYTES_MIN,
+            keep_bytes: usize::try_from(core.config.group_bytes_max)
+                .map_or(usize::MAX, |bytes| bytes.saturating_mul(2)),
         }
     }
 
@@ -91,8 +95,7 @@ impl Committer {
         if items.is_empty() {
             return;
         }
-        self.builder
-            .clear(usize::try_from(self.core.config.group_bytes_max).unwrap_or(usize::MAX));
+        self.builder.clear(self.keep_bytes);
         for record in items.iter().flat_map(|item| &item.records) {
             self.builder.push(&record.value);
         }
@@ -267,7 +270,8 @@ impl Drop for Committer {
     fn drop(&mut self) {
         // Nothing is left after a close; after a panic, those who wait must not wait for ever.
         self.log.queue.abandon();
-        self.log.set_trouble(Some("the committer has stopped".into()));
+        self.log
+            .set_trouble(Some("the committer has stopped".into()));
         self.core
             .committers
             .send_modify(|running| *running = running.saturating_sub(1));
