@@ -11,7 +11,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are tests too, which the lint does not see.
 
 mod generate;
-#[path = "../benches/track.rs"]
+#[path = "../benches/track/mod.rs"]
 mod track;
 
 use generate::{instances, render, schemas};

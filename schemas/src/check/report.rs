@@ -48,6 +48,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Drops what was found so far.
+    pub(super) fn forget(&mut self) {
+        self.violations.clear();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.violations.len()
     }

@@ -8,7 +8,7 @@ use crate::event::Violation;
 use crate::program::number::Number;
 use crate::walk::{Cursor, Fault, Kind, Syntax};
 
-/// Everything that makes the text unsound, in the order of the text. Nothing behind a syntax error is looked at.
+/// Everything that makes the text unsound, in the order of the text; only the syntax error if there is one.
 pub(super) fn faults(text: &str, depth_max: u32) -> Vec<Violation> {
     let mut walk = Walk {
         cursor: Cursor::new(text, depth_max),
@@ -107,6 +107,8 @@ impl<'a> Walk<'a> {
             Fault::Surrogate => ("encoding", syntax.to_string()),
             _ => ("syntax", syntax.to_string()),
         };
+        // Where the text ends to be JSON, what came before is no longer worth telling.
+        self.report.forget();
         self.report.push(keyword, message)?;
         Err(Stop)
     }

@@ -70,6 +70,7 @@ fn a_text_that_is_not_sound_json_yields_only_that() {
         (r#"{"a":"\ud800"}"#, &["/a encoding"]),
         (r#"{"\udc00":1}"#, &[" encoding"]),
         (r#"{"a":1,"a":2}"#, &["/a duplicateKey"]),
+        (r#"{"a":1,"a":1e999"#, &[" syntax"]),
         (r#"{"a":1,"\u0061":2}"#, &["/a duplicateKey"]),
         (
             r#"{"x":[{"y/z":{"k":1,"l":2,"k":3}}],"x":0}"#,
