@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod anything;
 mod encodings;
 mod events;
 mod lifecycle;
