@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use headgate_sink::commit::{DataFile, Snapshot};
 use headgate_sink::store::local::Local;
 use headgate_sink::table::Table;
@@ -61,6 +61,7 @@ async fn statements(engine: &Engine, sql: &str, format: Format, rows_max: usize)
 
 /// The engine over what has landed now.
 async fn open(config: &Config) -> Result<Engine> {
+    exists(config)?;
     let lake = config.lake_dir();
     let snapshot = snapshot(&lake).await?;
     let mut tables = BTreeMap::new();
@@ -126,6 +127,17 @@ fn with_declared(landed: SchemaRef, declared: Option<&SchemaRef>) -> SchemaRef {
     ))
 }
 
+/// An empty answer would hide that the wrong directory was asked.
+fn exists(config: &Config) -> Result<()> {
+    let dir = &config.data_dir;
+    anyhow::ensure!(
+        dir.is_dir(),
+        "there is no data directory {}: `headgate up` makes it; --data-dir names another one",
+        dir.display()
+    );
+    Ok(())
+}
+
 /// What has landed by now.
 ///
 /// # Errors
@@ -172,14 +184,27 @@ fn columns(lake: &Path, files: &[DataFile]) -> Result<SchemaRef> {
                 .with_metadata(Default::default()),
         );
     }
-    let merged =
-        Schema::try_merge(schemas).context("its files do not agree on the type of a column")?;
-    // A column that older files lack is null there, whatever the newer ones promise.
-    let nullable = merged
-        .fields
-        .iter()
-        .map(|field| field.as_ref().clone().with_nullable(true));
-    Ok(Arc::new(Schema::new(nullable.collect::<Vec<_>>())))
+    Ok(Arc::new(merged(&schemas)))
+}
+
+/// All columns of the schemas, in the order of their first appearance.
+fn merged(schemas: &[Schema]) -> Schema {
+    let mut columns: Vec<Field> = Vec::new();
+    for field in schemas.iter().flat_map(Schema::fields) {
+        match columns
+            .iter_mut()
+            .find(|column| column.name() == field.name())
+        {
+            // A column that older files lack is null there, whatever the newer ones promise.
+            None => columns.push(field.as_ref().clone().with_nullable(true)),
+            // Only an edit of a schema that is in use does this. Text holds either value; an error would hold none.
+            Some(column) if column.data_type() != field.data_type() => {
+                *column = Field::new(field.name(), DataType::Utf8, true);
+            }
+            Some(_) => {}
+        }
+    }
+    Schema::new(columns)
 }
 
 /// Runs `headgate tables`.
@@ -187,6 +212,7 @@ fn columns(lake: &Path, files: &[DataFile]) -> Result<SchemaRef> {
 /// # Errors
 /// The commit log cannot be read.
 pub(crate) async fn tables(args: cli::Tables, config: &Config) -> Result<()> {
+    exists(config)?;
     let snapshot = snapshot(&config.lake_dir()).await?;
     let mut out = io::BufWriter::new(io::stdout());
     output::write_batch(&listing(&snapshot)?, args.format, &mut out)?;
@@ -239,4 +265,37 @@ fn listing(snapshot: &Snapshot) -> Result<RecordBatch> {
         ("newest_received", newest(|file| file.received_max_ms)),
         ("last_commit", newest(|file| file.committed_ms)),
     ])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(columns: &[(&str, DataType)]) -> Schema {
+        let field = |(name, kind): &(&str, DataType)| Field::new(*name, kind.clone(), false);
+        Schema::new(columns.iter().map(field).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn columns_keep_their_order_and_new_ones_come_last() {
+        let older = schema(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
+        let newer = schema(&[
+            ("a", DataType::Int64),
+            ("b", DataType::Utf8),
+            ("c", DataType::Boolean),
+        ]);
+        let merged = merged(&[older, newer]);
+        let names: Vec<&String> = merged.fields().iter().map(|field| field.name()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert!(merged.fields().iter().all(|field| field.is_nullable()));
+    }
+
+    #[test]
+    fn a_column_of_two_types_is_text() {
+        let merged = merged(&[
+            schema(&[("a", DataType::Int64)]),
+            schema(&[("a", DataType::Boolean)]),
+        ]);
+        assert_eq!(merged.field(0).data_type(), &DataType::Utf8);
+    }
 }

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod banner;
+mod files;
 mod reload;
 mod signals;
 
@@ -40,10 +41,16 @@ const READERS: &str = "sink";
 /// The process cannot start, a part failed, or it could not end within the deadline.
 pub(crate) async fn run(config: &Config) -> Result<()> {
     let mut ending = Ending::listen()?;
+    files::raise(u64::from(config.gateway.limits.connections_max));
     let process = Process::open(config)?;
     let addresses = process.addresses();
     addresses.write(&config.data_dir)?;
-    banner::print(config, &addresses, &process.source, &process.schemas.load())?;
+    let schemas = process.schemas.load();
+    if let Err(error) = banner::print(config, &addresses, &process.source, &schemas) {
+        // Nobody reads standard output: no reason not to run.
+        tracing::warn!(%error, "cannot print where everything is");
+    }
+    drop(schemas);
     let mut running = process.start();
     let failure = tokio::select! {
         signal = ending.next() => {

@@ -102,11 +102,26 @@ fn an_unknown_table_is_answered_with_those_there_are() {
 #[test]
 fn a_table_without_rows_has_its_columns() {
     let site = Site::new();
+    let _up = site.up();
     assert_eq!(
         site.query("select event_id, order_id from order_completed_1"),
         [] as [serde_json::Value; 0]
     );
     assert_eq!(site.count("order_completed_1"), 0);
+}
+
+#[test]
+fn a_data_directory_that_is_not_there_is_an_error_not_an_empty_answer() {
+    let site = Site::new();
+    for command in [&["query", "select 1"][..], &["tables"]] {
+        let output = site.command().args(command).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert!(
+            stderr(&output).contains("there is no data directory"),
+            "{}",
+            stderr(&output)
+        );
+    }
 }
 
 #[test]
@@ -173,5 +188,41 @@ fn a_table_is_complete_and_typed_over_files_of_older_and_newer_schemas() {
     assert_eq!(
         site.query("select page from visit_1 where seconds > 5"),
         [json!({ "page": "b" })]
+    );
+}
+
+#[test]
+fn a_column_whose_schema_was_edited_to_another_type_can_still_be_read() {
+    let schemas = tempfile::tempdir().expect("a directory");
+    let write = |kind: &str| {
+        let schema = format!(r#"{{"type":"object","properties":{{"size":{{"type":"{kind}"}}}}}}"#);
+        std::fs::create_dir_all(schemas.path().join("visit")).expect("a directory");
+        std::fs::write(schemas.path().join("visit/1.json"), schema).expect("a file");
+    };
+    write("integer");
+    let site = Site::with_schemas(schemas.path().to_owned());
+    let up = site.up();
+    assert_eq!(
+        up.post_json(r#"{"id":"1","type":"visit","data":{"size":7}}"#)
+            .status,
+        200
+    );
+    site.wait_for_rows("visit_1", 1);
+    assert!(up.stop().success());
+    write("string");
+    let up = site.up();
+    assert_eq!(
+        up.post_json(r#"{"id":"2","type":"visit","data":{"size":"XL"}}"#)
+            .status,
+        200
+    );
+    site.wait_for_rows("visit_1", 2);
+    assert_eq!(
+        site.query("select size from visit_1 order by event_id"),
+        [json!({ "size": "7" }), json!({ "size": "XL" })]
+    );
+    assert_eq!(
+        site.query("select event_id from visit_1 where size = 'XL'"),
+        [json!({ "event_id": "2" })]
     );
 }
