@@ -3,8 +3,6 @@
 //! Keys, their order and their descriptions come from the structs themselves (their JSON Schema), so that nothing
 //! here needs a change when a crate gains a setting.
 
-use std::fmt::Write;
-
 use schemars::generate::SchemaSettings;
 use serde_json::Value as Json;
 use toml::{Table, Value};
@@ -167,7 +165,8 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     for word in text.split(' ') {
         match lines.last_mut() {
             Some(line) if line.len() + 1 + word.len() <= width => {
-                let _ = write!(line, " {word}");
+                line.push(' ');
+                line.push_str(word);
             }
             _ => lines.push(word.to_owned()),
         }

@@ -25,7 +25,7 @@ const READ_BYTES: usize = 256 << 10;
 /// What instances are checked against.
 enum Checker {
     Schema(Arc<Schema>),
-    File(Program),
+    File(Box<Program>),
 }
 
 impl Checker {
@@ -142,7 +142,7 @@ fn checker(source: &Source, schema: &str) -> Result<Checker> {
     let root = read(&path)?;
     let others = neighbours(&path, &root);
     program::compile(&root, &others)
-        .map(Checker::File)
+        .map(|program| Checker::File(Box::new(program)))
         .map_err(|refused| {
             let reasons: Vec<String> = refused
                 .iter()
