@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `headgate`, and what its exit codes mean.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Schemas(Schemas),
     /// Posts random events on a schedule, then proves that every accepted one landed exactly once
     Loadtest(Loadtest),
+    /// Measures this build on this machine: what docs/performance.md states
+    Bench(Bench),
     /// Checks or prints the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -80,6 +83,9 @@ pub(crate) struct Up {
     /// Where /live, /ready, /metrics and /version are served (sets gateway.admin.listen)
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) admin_listen: Option<String>,
+    /// Lands nothing: `headgate bench` measures gateway and journal alone this way
+    #[arg(long, hide = true)]
+    pub(crate) no_sink: bool,
 }
 
 /// `headgate query`
@@ -154,6 +160,44 @@ pub(crate) struct Loadtest {
     /// Reports in JSON, one object a line: the run, then the balance
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `headgate bench`
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What to measure
+    #[command(subcommand)]
+    pub(crate) what: Benchmark,
+    /// Directory for the servers' data, on the disk to be measured [default: one below the temporary directory]
+    #[arg(long, global = true)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Writes the figures to this file too, as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// `headgate bench ...`: each prints a Markdown table.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Benchmark {
+    /// CPU time an event of gateway and journal, beside a bare HTTP server's
+    Gateway,
+    /// CPU time an event with 1, 10, 50 and 200 schemas
+    Growth {
+        /// With the sink in the process, which lands as many tables
+        #[arg(long)]
+        landing: bool,
+    },
+    /// Resident memory of the whole process over a million events
+    Memory,
+    /// Resident memory with 10,000 idle connections
+    Idle,
+    /// The bare HTTP server that the gateway is compared with
+    #[command(hide = true)]
+    BareServer {
+        /// Where it listens
+        #[arg(long)]
+        listen: SocketAddr,
+    },
 }
 
 /// `headgate schemas ...`

@@ -1,6 +1,7 @@
 //! The `headgate` command: parses the command line, loads the configuration, runs one command, and turns its outcome
 //! into an exit code.
 
+mod bench;
 mod cli;
 mod config;
 mod docs;
@@ -65,9 +66,12 @@ fn run(cli: Cli) -> Result<u8> {
     }
     let loaded = config::load(cli.global.config.as_deref(), environment(), cli.settings())?;
     match cli.command {
-        Command::Up(_) => {
+        Command::Up(args) => {
             log_to_stderr(&loaded.config.log.filter)?;
-            runtime()?.block_on(up::run(&loaded.config)).map(|()| 0)
+            let landing = !args.no_sink;
+            runtime()?
+                .block_on(up::run(&loaded.config, landing))
+                .map(|()| 0)
         }
         Command::Query(args) => {
             log_to_stderr("warn")?;
@@ -84,6 +88,10 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Loadtest(args) => {
             log_to_stderr("warn")?;
             runtime()?.block_on(loadtest::run(args, &loaded.config))
+        }
+        Command::Bench(args) => {
+            log_to_stderr("warn")?;
+            runtime()?.block_on(bench::run(&args)).map(|()| 0)
         }
         Command::Schemas(command) => schemas::run(command, &loaded.config),
         Command::Config(command) => configuration(&command, &loaded),

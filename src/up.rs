@@ -35,14 +35,15 @@ use crate::schemas::Source;
 /// The name under which the journal keeps how far the sinks have landed.
 const READERS: &str = "sink";
 
-/// Runs until a signal, or until a part ends that should not.
+/// Runs until a signal, or until a part ends that should not. Without `landing`, what is taken stays in the journal as
+/// far as its bounds keep it.
 ///
 /// # Errors
 /// The process cannot start, a part failed, or it could not end within the deadline.
-pub(crate) async fn run(config: &Config) -> Result<()> {
+pub(crate) async fn run(config: &Config, landing: bool) -> Result<()> {
     let mut ending = Ending::listen()?;
     files::raise(u64::from(config.gateway.limits.connections_max));
-    let process = Process::open(config)?;
+    let process = Process::open(config, landing)?;
     let addresses = process.addresses();
     addresses.write(&config.data_dir)?;
     let schemas = process.schemas.load();
@@ -90,7 +91,7 @@ struct Process {
 }
 
 impl Process {
-    fn open(config: &Config) -> Result<Self> {
+    fn open(config: &Config, landing: bool) -> Result<Self> {
         let source = Source::of(config);
         let schemas = Arc::new(SharedRegistry::new(source.load()?));
         let registry = prometheus::Registry::new();
@@ -118,6 +119,7 @@ impl Process {
         )?;
         let readers = kept
             .iter()
+            .filter(|_| landing)
             .map(|topic| journal.reader(topic, READERS))
             .collect::<Result<_, _>>()?;
         let writer = journal.writer();
