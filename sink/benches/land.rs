@@ -3,7 +3,8 @@
 //! `cargo bench -p headgate-sink --features testing --bench land`
 //!
 //! `HEADGATE_BENCH_EVENTS` sets how many events (default 200,000); `HEADGATE_BENCH_DIR` names a directory in which
-//! the records (`records.ndjson`) and the files are kept, for `tests/compare/duckdb_sink.py` to compare with.
+//! the records (`records.ndjson`), the files and the figures (`headgate.json`: codec to microseconds an event) are
+//! kept, for `tests/compare/duckdb_sink.py` to compare with.
 
 #[path = "land/events.rs"]
 mod events;
@@ -31,6 +32,7 @@ fn main() {
     let records: Vec<Bytes> = events::records(count).collect();
     let bytes: usize = records.iter().map(Bytes::len).sum();
     println!("{count} events, {} bytes each", bytes / count);
+    let mut figures = serde_json::Map::new();
     for compression in [Compression::Snappy, Compression::Zstd] {
         let config = Config {
             compression,
@@ -54,7 +56,14 @@ fn main() {
             size as f64 / 1e6,
             landed.len()
         );
+        let codec = format!("{compression:?}").to_lowercase();
+        figures.insert(codec, rounds[ROUNDS / 2].into());
         keep(&records, &landed, compression);
+    }
+    if let Ok(dir) = env::var("HEADGATE_BENCH_DIR") {
+        let figures = serde_json::Value::Object(figures).to_string();
+        fs::write(Path::new(&dir).join("headgate.json"), figures)
+            .expect("the directory can be written");
     }
 }
 

@@ -1,8 +1,8 @@
 //! What durable appends cost, against a plain write and fdatasync of the same bytes in the same run.
 //!
-//! `cargo bench -p headgate-stream --bench append` prints, for batches of 20 records of 1.1 KB, appends a second and
-//! CPU time a record, with 1, 64 and 256 callers at once and with 1 and 4 partitions. `HEADGATE_BENCH_DIR` chooses the
-//! disk (else the temporary directory), `HEADGATE_BENCH_SECONDS` how long each round takes (else 2).
+//! `cargo bench -p headgate-stream --bench append` prints a Markdown table: for batches of 20 records of 1.1 KB, appends
+//! a second and CPU time a record, with 1, 64 and 256 callers at once and with 1 and 4 partitions. `HEADGATE_BENCH_DIR`
+//! chooses the disk (else the temporary directory), `HEADGATE_BENCH_SECONDS` how long each round takes (else 2).
 
 use std::{
     fs::File,
@@ -42,13 +42,19 @@ impl Round {
 
     fn print(&self, name: &str, raw: &Round) {
         println!(
-            "{name:<34} {:>9.0} appends/s ({:>6.2} x raw) {:>7.2} us CPU a record ({:>5.2} x raw)",
+            "| {name} | {:.0} | {:.2} | {:.2} | {:.2} |",
             self.appends_per_s(),
             self.appends_per_s() / raw.appends_per_s(),
             self.cpu_us_per_record(),
             self.cpu_us_per_record() / raw.cpu_us_per_record(),
         );
     }
+}
+
+fn print_head() {
+    println!(
+        "| what | appends/s | times raw | CPU us a record | times raw |\n| ---: | ---: | ---: | ---: | ---: |"
+    );
 }
 
 /// CPU time of this process, user and system, from the kernel's clock ticks of 10 ms.
@@ -152,13 +158,14 @@ fn main() {
         None => tempfile::tempdir(),
     };
     let dir = dir.expect("a directory to write to");
+    print_head();
     for partitions in [1, 4] {
         for callers in [1, 64, 256] {
             let raw = raw(dir.path(), seconds);
             raw.print("raw write + fdatasync", &raw);
             let round = journal(dir.path(), seconds, callers, partitions);
             round.print(
-                &format!("journal, {callers} callers, {partitions} partitions"),
+                &format!("journal: callers {callers}, partitions {partitions}"),
                 &raw,
             );
         }

@@ -4,7 +4,8 @@
     HEADGATE_BENCH_DIR=/tmp/land cargo bench -p headgate-sink --features testing --bench land
     python3 tests/compare/duckdb_sink.py /tmp/land
 
-Prints DuckDB's CPU time an event (median of five) and the sizes of both files, and checks that both hold the same rows.
+Prints both CPU times an event (medians of five) and the sizes of both files, checks that both hold the same rows, and
+writes the figures to compared.json.
 """
 
 import json
@@ -89,6 +90,8 @@ def cpu_seconds():
 def main(folder):
     records = folder / "records.ndjson"
     connection = duckdb.connect()
+    measured = json.loads((folder / "headgate.json").read_text())
+    compared = {}
     connection.execute("SET threads TO 1; SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
     for codec in ("snappy", "zstd"):
         target = folder / f"duckdb-{codec}.parquet"
@@ -110,11 +113,20 @@ def main(folder):
         assert theirs == own, (theirs, own)
         rows = own[0]
         size = sum(path.stat().st_size for path in ours)
+        spent_us = statistics.median(spent) / rows * 1e6
+        compared[codec] = {
+            "events": rows,
+            "headgate_us": measured[codec],
+            "headgate_bytes": size,
+            "duckdb_us": spent_us,
+            "duckdb_bytes": target.stat().st_size,
+        }
         print(
-            f"{codec}: DuckDB {statistics.median(spent) / rows * 1e6:.2f} us CPU an event "
-            f"(least {min(spent) / rows * 1e6:.2f}), {target.stat().st_size / 1e6:.1f} MB; "
-            f"Headgate's file {size / 1e6:.1f} MB ({size / target.stat().st_size:.2f} of it)"
+            f"{codec}: Headgate {measured[codec]:.2f}, DuckDB {spent_us:.2f} us CPU an event "
+            f"({spent_us / measured[codec]:.2f} times); files {size / 1e6:.1f} and {target.stat().st_size / 1e6:.1f} MB "
+            f"({size / target.stat().st_size:.2f} times)"
         )
+    (folder / "compared.json").write_text(json.dumps(compared, indent=2))
 
 
 if __name__ == "__main__":

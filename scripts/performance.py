@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Writes measured figures into docs/performance.md, between its markers, and prints them.
+
+    scripts/performance.py FIGURES CRITERION DISK PAGE
+
+FIGURES holds what scripts/bench.sh left, CRITERION is criterion's directory of results, DISK is where the journals
+were. A marker is a pair of comments, `<!-- measured: NAME -->` and `<!-- end -->`.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+MIB = 1 << 20
+# Validation, the gateway and the sink are judged in microseconds of CPU time an event.
+VALIDATION_US_MAX = 1.35
+VALIDATION_RATIO_MIN = 5.0
+GATEWAY_BATCH = 20
+GATEWAY_US_MAX = 5.0
+SINK_RATIO_MIN = 1.5
+# Figures that should be equal are within this share of each other.
+FLAT_SHARE = 0.10
+IDLE_MIB_MAX = 150
+OURS = "headgate"
+
+
+def table(head, rows):
+    lines = [head, ["---:"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+class Figures:
+    """All that was measured in one run."""
+
+    def __init__(self, folder, criterion, disk):
+        self.disk = disk
+        self.load = (folder / "load").read_text().split()[0]
+        self.validation = {}
+        for named in sorted(criterion.glob("validate an event/*/new/benchmark.json")):
+            estimates = read(named.with_name("estimates.json"))
+            self.validation[read(named)["function_id"]] = estimates["median"]["point_estimate"] / 1e3
+        self.append = (folder / "append.md").read_text()
+        self.gateway, self.growth, self.growth_landing, self.memory, self.idle = (
+            read(folder / f"{name}.json") for name in ("gateway", "growth", "growth-landing", "memory", "idle")
+        )
+        self.sink = read(folder / "land" / "compared.json")
+
+    def machine(self):
+        model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+        memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
+        system = subprocess.run(["df", "--output=fstype", self.disk], capture_output=True, text=True, check=True)
+        return table(
+            ["CPU", "cores", "memory", "Linux", "file system of the journal", "load average before the run"],
+            [
+                [
+                    model[1] if model else os.uname().machine,
+                    os.cpu_count(),
+                    f"{int(memory[1]) / MIB:.0f} GiB",
+                    os.uname().release,
+                    system.stdout.split()[-1],
+                    self.load,
+                ]
+            ],
+        )
+
+    def validate(self):
+        ours = self.validation[OURS]
+        rows = [[name, f"{us:.2f}", f"{us / ours:.1f}"] for name, us in self.validation.items()]
+        return table(["validator", "CPU us an event", "times Headgate's"], rows)
+
+    def gateways(self):
+        head = [
+            "events a request",
+            "gateway, CPU us an event",
+            "gateway, CPU us a request",
+            "bare server, CPU us a request",
+            "ratio",
+            "gateway, events/s",
+        ]
+        rows = [
+            [
+                cost["batch_events"],
+                f"{cost['gateway_us_per_event']:.2f}",
+                f"{cost['gateway_us_per_request']:.1f}",
+                f"{cost['bare_us_per_request']:.1f}",
+                f"{cost['ratio']:.2f}",
+                f"{cost['gateway_events_per_s']:.0f}",
+            ]
+            for cost in self.gateway
+        ]
+        return table(head, rows)
+
+    def landed(self):
+        head = ["codec", "Headgate, CPU us an event", "DuckDB, CPU us an event", "events per CPU second, ratio"]
+        head += ["Headgate, MB", "DuckDB, MB", "size, ratio"]
+        rows = [
+            [
+                codec,
+                f"{both['headgate_us']:.2f}",
+                f"{both['duckdb_us']:.2f}",
+                f"{both['duckdb_us'] / both['headgate_us']:.2f}",
+                f"{both['headgate_bytes'] / 1e6:.1f}",
+                f"{both['duckdb_bytes'] / 1e6:.1f}",
+                f"{both['headgate_bytes'] / both['duckdb_bytes']:.2f}",
+            ]
+            for codec, both in self.sink.items()
+        ]
+        return table(head, rows)
+
+    def grown(self):
+        head = ["schemas", "gateway, CPU us an event", "gateway, events/s", "RSS MiB"]
+        head += ["with the sink, CPU us an event", "with the sink, events/s", "with the sink, RSS MiB"]
+        rows = []
+        for alone, landing in zip(self.growth, self.growth_landing, strict=True):
+            row = [alone["schemas"]]
+            for grown in (alone, landing):
+                row += [f"{grown['us_per_event']:.2f}", f"{grown['events_per_s']:.0f}"]
+                row += [f"{grown['resident_bytes'] / MIB:.0f}"]
+            rows.append(row)
+        return table(head, rows)
+
+    def remembered(self):
+        return table(
+            ["events so far", "RSS MiB"],
+            [[sample["events"], f"{sample['resident_bytes'] / MIB:.0f}"] for sample in self.memory],
+        )
+
+    def idling(self):
+        rows = []
+        for cost in self.idle:
+            each = (cost["after_bytes"] - cost["before_bytes"]) / 1024 / cost["connections"]
+            before, after = cost["before_bytes"] / MIB, cost["after_bytes"] / MIB
+            rows.append([cost["connections"], f"{before:.0f}", f"{after:.0f}", f"{each:.1f}"])
+        return table(["idle connections", "RSS before, MiB", "RSS with them, MiB", "KiB a connection"], rows)
+
+    def aims(self):
+        ours = self.validation[OURS]
+        peer = max(us for name, us in self.validation.items() if name != OURS)
+        batch = next(cost for cost in self.gateway if cost["batch_events"] == GATEWAY_BATCH)
+        speed = min(both["duckdb_us"] / both["headgate_us"] for both in self.sink.values())
+        size = max(both["headgate_bytes"] / both["duckdb_bytes"] for both in self.sink.values())
+        first, last = self.growth[0]["us_per_event"], self.growth[-1]["us_per_event"]
+        half = [sample["resident_bytes"] for sample in self.memory][len(self.memory) // 2 :]
+        idle = max(cost["after_bytes"] for cost in self.idle) / MIB
+        rows = [
+            ("validation of an event", f"at most {VALIDATION_US_MAX} us", f"{ours:.2f} us", ours <= VALIDATION_US_MAX),
+            (
+                "the same, beside serde_json::Value + jsonschema",
+                f"at least {VALIDATION_RATIO_MIN:g} times as fast",
+                f"{peer / ours:.1f} times",
+                peer / ours >= VALIDATION_RATIO_MIN,
+            ),
+            (
+                f"gateway and journal, {GATEWAY_BATCH} events a request",
+                f"at most {GATEWAY_US_MAX:g} us an event",
+                f"{batch['gateway_us_per_event']:.2f} us",
+                batch["gateway_us_per_event"] <= GATEWAY_US_MAX,
+            ),
+            (
+                "sink, events per CPU second beside DuckDB",
+                f"at least {SINK_RATIO_MIN} times",
+                f"{speed:.2f} times",
+                speed >= SINK_RATIO_MIN,
+            ),
+            ("the same, size of the files", "no larger", f"{size:.3f} times", size <= 1),
+            (
+                "CPU time an event, 200 schemas beside 1",
+                f"within {FLAT_SHARE:.0%}",
+                f"{last / first - 1:+.0%}",
+                last / first <= 1 + FLAT_SHARE,
+            ),
+            (
+                "memory, from half a million to a million events",
+                f"within {FLAT_SHARE:.0%}",
+                f"{half[-1] / half[0] - 1:+.0%}",
+                half[-1] / half[0] <= 1 + FLAT_SHARE,
+            ),
+            ("memory with 10,000 idle connections", f"under {IDLE_MIB_MAX} MiB", f"{idle:.0f} MiB", idle < IDLE_MIB_MAX),
+        ]
+        return table(
+            ["what", "aim", "measured", "met"],
+            [[what, aim, measured, "yes" if met else "**no**"] for what, aim, measured, met in rows],
+        )
+
+    def blocks(self):
+        return {
+            "machine": self.machine(),
+            "aims": self.aims(),
+            "validation": self.validate(),
+            "gateway": self.gateways(),
+            "journal": self.append,
+            "sink": self.landed(),
+            "growth": self.grown(),
+            "memory": self.remembered(),
+            "idle": self.idling(),
+        }
+
+
+def main(folder, criterion, disk, page):
+    blocks = Figures(pathlib.Path(folder), pathlib.Path(criterion), disk).blocks()
+    page = pathlib.Path(page)
+    text = page.read_text()
+    for name, block in blocks.items():
+        marked = re.compile(rf"(<!-- measured: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, found = marked.subn(lambda at, block=block: f"{at[1]}{block}{at[2]}", text)
+        if found != 1:
+            sys.exit(f"{page} has {found} markers `measured: {name}`, not one")
+        print(f"## {name}\n\n{block}")
+    page.write_text(text)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
