@@ -132,7 +132,7 @@ fn refused_id_column(schemas: &Registry) -> Result<String> {
     let column = table
         .columns()
         .iter()
-        .find(|column| column.pointer.as_deref() == Some("/event_id"));
+        .find(|column| column.pointer.as_deref() == Some("/rejected_id"));
     Ok(column
         .context("bad_events has no column for the refused event's id")?
         .name

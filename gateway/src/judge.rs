@@ -243,9 +243,9 @@ impl<'a, 'h> Judge<'a, 'h> {
             receivedtime: self.receivedtime,
             reason,
             errors: &errors,
-            event_type: Some(&*event.kind).filter(|text| !text.is_empty()),
-            event_id: Some(&id),
-            event_source: Some(&*event.source).filter(|text| !text.is_empty()),
+            rejected_type: Some(&*event.kind).filter(|text| !text.is_empty()),
+            rejected_id: Some(&id),
+            rejected_source: Some(&*event.source).filter(|text| !text.is_empty()),
             payload: raw,
         }
         .write(&mut self.buffer);

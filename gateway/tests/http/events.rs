@@ -87,8 +87,8 @@ async fn one_bad_event_does_not_spoil_its_batch() {
     assert_eq!(gateway.events().len(), 2);
     let bad = &gateway.bad_events()[0];
     assert_eq!(bad["type"], "bad_events");
-    assert_eq!(bad["data"]["event_type"], "order_completed");
-    assert_eq!(bad["data"]["event_id"], "b");
+    assert_eq!(bad["data"]["rejected_type"], "order_completed");
+    assert_eq!(bad["data"]["rejected_id"], "b");
     assert_eq!(bad["data"]["payload"], BAD);
     assert_eq!(bad["data"]["errors"][0]["pointer"], "/items/0/price");
 }

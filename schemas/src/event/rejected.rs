@@ -68,11 +68,11 @@ pub struct Rejected<'a> {
     /// Why, in detail.
     pub errors: &'a [Violation],
     /// The refused event's type, where one could be read.
-    pub event_type: Option<&'a str>,
+    pub rejected_type: Option<&'a str>,
     /// The refused event's id, where one could be read or was given.
-    pub event_id: Option<&'a str>,
+    pub rejected_id: Option<&'a str>,
     /// The refused event's source, where one could be read.
-    pub event_source: Option<&'a str>,
+    pub rejected_source: Option<&'a str>,
     /// The refused event, byte for byte.
     pub payload: &'a [u8],
 }
@@ -101,9 +101,9 @@ impl Rejected<'_> {
         out.extend_from_slice(br#"{"reason":"#);
         write_string(self.reason.as_str(), &mut out);
         let named = [
-            ("event_type", self.event_type),
-            ("event_id", self.event_id),
-            ("event_source", self.event_source),
+            ("rejected_type", self.rejected_type),
+            ("rejected_id", self.rejected_id),
+            ("rejected_source", self.rejected_source),
         ];
         for (name, value) in named {
             if let Some(value) = value {
@@ -162,11 +162,11 @@ pub struct BadEvent {
     /// Why, in detail.
     pub errors: Vec<Finding>,
     /// The refused event's type, where known.
-    pub event_type: Option<String>,
+    pub rejected_type: Option<String>,
     /// The refused event's id, where known.
-    pub event_id: Option<String>,
+    pub rejected_id: Option<String>,
     /// The refused event's source, where known.
-    pub event_source: Option<String>,
+    pub rejected_source: Option<String>,
     /// The refused event, byte for byte.
     pub payload: Vec<u8>,
 }
@@ -190,9 +190,9 @@ struct Form {
     reason: String,
     #[serde(default)]
     errors: Vec<Finding>,
-    event_type: Option<String>,
-    event_id: Option<String>,
-    event_source: Option<String>,
+    rejected_type: Option<String>,
+    rejected_id: Option<String>,
+    rejected_source: Option<String>,
     payload: Option<String>,
     payload_base64: Option<String>,
 }
@@ -212,9 +212,9 @@ impl BadEvent {
         Ok(BadEvent {
             reason: form.reason,
             errors: form.errors,
-            event_type: form.event_type,
-            event_id: form.event_id,
-            event_source: form.event_source,
+            rejected_type: form.rejected_type,
+            rejected_id: form.rejected_id,
+            rejected_source: form.rejected_source,
             payload,
         })
     }

@@ -206,9 +206,9 @@ fn rejected<'a>(payload: &'a [u8], errors: &'a [Violation]) -> Rejected<'a> {
         receivedtime: "2026-11-22T20:07:55Z",
         reason: Reason::Invalid,
         errors,
-        event_type: Some("order_completed"),
-        event_id: None,
-        event_source: Some("/shop"),
+        rejected_type: Some("order_completed"),
+        rejected_id: None,
+        rejected_source: Some("/shop"),
         payload,
     }
 }
@@ -232,8 +232,8 @@ fn a_bad_event_keeps_its_bytes_whether_text_or_not() {
         };
         let bad = BadEvent::read(data).unwrap();
         assert_eq!(bad.payload, payload);
-        assert_eq!((bad.reason.as_str(), bad.event_id), ("invalid", None));
-        assert_eq!(bad.event_type.as_deref(), Some("order_completed"));
+        assert_eq!((bad.reason.as_str(), bad.rejected_id), ("invalid", None));
+        assert_eq!(bad.rejected_type.as_deref(), Some("order_completed"));
         assert_eq!(bad.errors.len(), 1);
         assert_eq!(bad.errors[0].pointer, "/items/0/price");
     }

@@ -44,9 +44,9 @@ impl Quarantine {
             receivedtime: &String::from_utf8_lossy(&received),
             reason: why.reason,
             errors: &[error],
-            event_type: known.as_ref().map(|event| &*event.kind),
-            event_id: known.as_ref().map(|event| &*event.id),
-            event_source: known.as_ref().map(|event| &*event.source),
+            rejected_type: known.as_ref().map(|event| &*event.kind),
+            rejected_id: known.as_ref().map(|event| &*event.id),
+            rejected_source: known.as_ref().map(|event| &*event.source),
             payload: record,
         }
         .write(&mut event);
