@@ -261,8 +261,9 @@ impl Committer {
             file.write_all(&vec![0; self.probe_bytes])?;
             file.sync_all()
         });
-        fs::remove_file(&path)?;
-        written
+        let removed = fs::remove_file(&path);
+        // A file that could not even be created cannot be removed either: the first error is the reason.
+        written.and(removed)
     }
 }
 
