@@ -244,6 +244,17 @@ impl Up {
         })
     }
 
+    /// A line of the process's `/proc/<pid>/status` that tells a size, such as `VmRSS`, in bytes.
+    pub(crate) fn memory_bytes(&self, name: &str) -> u64 {
+        let file = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(file).expect("the process is there");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("a size in kB") * 1024
+    }
+
     /// Asks the process to end, and waits for it.
     pub(crate) fn stop(mut self) -> ExitStatus {
         self.signal(Signal::TERM);
@@ -269,6 +280,7 @@ impl Drop for Up {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    head: String,
     pub(crate) body: String,
 }
 
@@ -278,6 +290,14 @@ impl Reply {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
+    }
+
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
     }
 }
 
@@ -306,16 +326,14 @@ pub(crate) fn request(
         .nth(1)
         .and_then(|status| status.parse().ok())
         .ok_or_else(cut)?;
-    let length = head.lines().find_map(|line| {
-        line.to_ascii_lowercase()
-            .strip_prefix("content-length:")
-            .and_then(|value| value.trim().parse().ok())
-    });
-    if length.is_some_and(|length: usize| length != body.len()) {
+    let reply = Reply {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    };
+    let length = reply.header("content-length");
+    if length.is_some_and(|length| length != body.len().to_string()) {
         return Err(cut());
     }
-    Ok(Reply {
-        status,
-        body: body.to_owned(),
-    })
+    Ok(reply)
 }

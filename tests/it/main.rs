@@ -1,6 +1,8 @@
 //! The whole system from outside: the real binary, its real server, its real files.
 
+mod abuse;
 mod config;
+mod disk;
 mod docs;
 mod harness;
 mod ingest;
