@@ -8,6 +8,7 @@ mod harness;
 mod ingest;
 mod kill;
 mod query;
+mod readers;
 mod reload;
 mod schemas;
 mod shutdown;
