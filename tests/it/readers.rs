@@ -109,7 +109,7 @@ fn expected(text: &str, timestamp: &str, own: &[(&str, &str)]) -> Vec<String> {
 }
 
 /// The columns of `order_completed_1` below the envelope, given names for: text, double, date, timestamp, boolean, integer.
-fn order_columns<'a>(names: [&'a str; 6]) -> Vec<(&'static str, &'a str)> {
+fn order_columns(names: [&str; 6]) -> Vec<(&'static str, &str)> {
     let [text, double, date, timestamp, boolean, integer] = names;
     vec![
         ("order_id", text),
