@@ -74,7 +74,8 @@ struct Checker<'a> {
     nesting: u32,
     /// Schemas applied by branches so far.
     steps: u32,
-    remembered: HashMap<(Id, usize), Remembered<'a>>,
+    /// None until there are many steps: most texts need no such memory.
+    remembered: Option<HashMap<(Id, usize), Remembered<'a>>>,
     report: Report<'a>,
 }
 
@@ -85,7 +86,7 @@ impl<'a> Checker<'a> {
             depth_max,
             nesting: 0,
             steps: 0,
-            remembered: HashMap::new(),
+            remembered: None,
             report: Report::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! Schemas that apply to the same value: each walks over it again.
 
+use std::collections::HashMap;
+
 use super::{Checker, NESTING_MAX, Stop, Verdict};
 use crate::program::node::{Branch, Id, Kinds, Node};
 use crate::walk::{Cursor, Kind};
@@ -30,20 +32,26 @@ impl<'a> Checker<'a> {
         cursor.space();
         let at = cursor.at();
         self.steps = self.steps.saturating_add(1);
-        let remembers = self.steps > STEPS_FREE;
-        if remembers {
-            match self.remembered.get(&(id, at)) {
-                Some(Remembered::Valid(end)) => {
-                    *cursor = *end;
-                    return Ok(());
+        let remembered = match &mut self.remembered {
+            Some(remembered) => remembered.get(&(id, at)).copied(),
+            None => {
+                if self.steps > STEPS_FREE {
+                    self.remembered = Some(HashMap::new());
                 }
-                Some(Remembered::Reported(end)) if REPORT => {
-                    *cursor = *end;
-                    return Ok(());
-                }
-                Some(_) if !REPORT => return Err(Stop),
-                _ => {}
+                None
             }
+        };
+        match remembered {
+            Some(Remembered::Valid(end)) => {
+                *cursor = end;
+                return Ok(());
+            }
+            Some(Remembered::Reported(end)) if REPORT => {
+                *cursor = end;
+                return Ok(());
+            }
+            Some(_) if !REPORT => return Err(Stop),
+            _ => {}
         }
         if self.nesting == NESTING_MAX {
             return self.fail::<REPORT>("depth", || {
@@ -54,13 +62,13 @@ impl<'a> Checker<'a> {
         let before = self.report.len();
         let verdict = self.layers::<REPORT>(node, cursor);
         self.nesting -= 1;
-        if remembers {
+        if let Some(remembered) = &mut self.remembered {
             let result = match verdict {
                 Err(Stop) => Remembered::Invalid,
                 Ok(()) if self.report.len() == before => Remembered::Valid(*cursor),
                 Ok(()) => Remembered::Reported(*cursor),
             };
-            self.remembered.insert((id, at), result);
+            remembered.insert((id, at), result);
         }
         verdict
     }

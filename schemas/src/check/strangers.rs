@@ -13,14 +13,14 @@ const FEW: usize = 8;
 pub(super) struct Strangers<'a> {
     few: Option<[Str<'a>; FEW]>,
     len: usize,
-    many: HashSet<Cow<'a, str>>,
+    many: Option<Box<HashSet<Cow<'a, str>>>>,
 }
 
 impl<'a> Strangers<'a> {
     /// Adds a key; false when it is there already.
     pub(super) fn insert(&mut self, key: Str<'a>) -> bool {
-        if !self.many.is_empty() {
-            return self.many.insert(key.decode());
+        if let Some(many) = &mut self.many {
+            return many.insert(key.decode());
         }
         let few = self.few.get_or_insert([key; FEW]);
         if few[..self.len].iter().any(|other| same(other, &key)) {
@@ -31,8 +31,9 @@ impl<'a> Strangers<'a> {
             self.len += 1;
             return true;
         }
-        self.many.extend(few.iter().map(Str::decode));
-        self.many.insert(key.decode())
+        let many = self.many.insert(Box::default());
+        many.extend(few.iter().map(Str::decode));
+        many.insert(key.decode())
     }
 }
 
