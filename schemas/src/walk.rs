@@ -98,6 +98,8 @@ pub struct Num<'a> {
     pub raw: &'a str,
     /// Neither a fraction nor an exponent is written.
     pub integer: bool,
+    /// An exponent is written.
+    pub exponent: bool,
 }
 
 impl Num<'_> {
@@ -254,11 +256,24 @@ impl<'a> Cursor<'a> {
         self.more(b'}')
     }
 
-    /// Reads exactly these bytes if they come next: a key that is expected, with its quotes and colon.
+    /// A cursor at an earlier offset, from before a value that this one has just read.
     #[inline]
-    pub(crate) fn take(&mut self, wanted: &[u8]) -> bool {
-        let found = self.bytes()[self.at..].starts_with(wanted);
-        self.at += if found { wanted.len() } else { 0 };
+    pub(crate) fn rewound(&self, at: usize) -> Self {
+        Self { at, ..*self }
+    }
+
+    /// Reads a member's key and its colon if they are the expected ones, without white space between them.
+    #[inline]
+    pub(crate) fn take(&mut self, expected: &Expected) -> bool {
+        let rest = &self.bytes()[self.at..];
+        let found = match rest.first_chunk::<16>() {
+            Some(first) => {
+                (u128::from_le_bytes(*first) ^ expected.word) & expected.mask == 0
+                    && (expected.text.len() <= 16 || rest.starts_with(&expected.text))
+            }
+            None => rest.starts_with(&expected.text),
+        };
+        self.at += if found { expected.text.len() } else { 0 };
         found
     }
 
@@ -327,20 +342,20 @@ impl<'a> Cursor<'a> {
             self.at = at;
             return self.fault(Fault::Number);
         }
-        let mut integer = true;
-        if bytes.get(at) == Some(&b'.') {
-            integer = false;
+        let fraction = bytes.get(at) == Some(&b'.');
+        if fraction {
             at = self.required_digits(at + 1)?;
         }
-        if let Some(b'e' | b'E') = bytes.get(at) {
-            integer = false;
+        let exponent = matches!(bytes.get(at), Some(b'e' | b'E'));
+        if exponent {
             let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
             at = self.required_digits(at + 1 + sign)?;
         }
         self.at = at;
         Ok(Num {
             raw: &self.text[start..at],
-            integer,
+            integer: !fraction && !exponent,
+            exponent,
         })
     }
 
@@ -449,6 +464,33 @@ impl<'a> Cursor<'a> {
             Ok(())
         } else {
             self.fault(Fault::Trailing)
+        }
+    }
+}
+
+/// A key that is expected next, ready to be compared in one step.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    /// The key as JSON text with quotes and colon: `"price":`.
+    text: Box<[u8]>,
+    /// The first 16 bytes of the text, and which of their bits count.
+    word: u128,
+    mask: u128,
+}
+
+impl Expected {
+    /// Expects a key without escapes, or with those that `serde_json` would write.
+    pub(crate) fn new(key: &str) -> Self {
+        let text = format!("{}:", serde_json::Value::from(key)).into_bytes();
+        let (mut word, mut mask) = ([0; 16], [0; 16]);
+        for (at, byte) in text.iter().take(16).enumerate() {
+            word[at] = *byte;
+            mask[at] = 0xFF;
+        }
+        Self {
+            text: text.into_boxed_slice(),
+            word: u128::from_le_bytes(word),
+            mask: u128::from_le_bytes(mask),
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::program::node::{Arrays, Kinds, Node};
 use crate::walk::Cursor;
 
 impl<'a> Checker<'a> {
+    // Not inlined: scalars, which are most values, shall not pay for this frame.
+    #[inline(never)]
     pub(super) fn array<const REPORT: bool>(
         &mut self,
         node: &'a Node,
@@ -15,11 +17,12 @@ impl<'a> Checker<'a> {
     ) -> Verdict {
         self.kind::<REPORT>(node, Kinds::ARRAY, || "array".to_owned())?;
         let rules = node.arrays.as_deref().unwrap_or(&self.program.open_arrays);
-        let start = *cursor;
+        cursor.space();
+        let start = cursor.at();
         let (mut count, mut contained) = (0, 0);
         let mut more = cursor.array()?;
         while more {
-            let element = *cursor;
+            let element = cursor.at();
             let (id, keyword) = match rules.prefix.get(count) {
                 Some(id) => (*id, "prefixItems"),
                 None => (rules.items, rules.items_keyword),
@@ -33,7 +36,7 @@ impl<'a> Checker<'a> {
             }
             if let Some(contains) = &rules.contains
                 && self
-                    .value::<false>(contains.schema, &mut { element })
+                    .value::<false>(contains.schema, &mut cursor.rewound(element))
                     .is_ok()
             {
                 contained += 1;
@@ -43,12 +46,12 @@ impl<'a> Checker<'a> {
         }
         self.array_count::<REPORT>(rules, count, contained)?;
         if rules.unique && count > 1 {
-            self.unique::<REPORT>(start)?;
+            self.unique::<REPORT>(cursor.rewound(start))?;
         }
         if node.constants.is_empty() {
             return Ok(());
         }
-        self.container_constants::<REPORT>(node, start, "array")
+        self.container_constants::<REPORT>(node, cursor.rewound(start), "array")
     }
 
     #[inline]

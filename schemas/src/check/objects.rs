@@ -17,6 +17,8 @@ struct Progress<'a> {
 }
 
 impl<'a> Checker<'a> {
+    // Not inlined: scalars, which are most values, shall not pay for this frame.
+    #[inline(never)]
     pub(super) fn object<const REPORT: bool>(
         &mut self,
         node: &'a Node,
@@ -27,7 +29,8 @@ impl<'a> Checker<'a> {
             .objects
             .as_deref()
             .unwrap_or(&self.program.open_objects);
-        let start = *cursor;
+        cursor.space();
+        let start = cursor.at();
         let mut progress = Progress::default();
         let mut more = cursor.object()?;
         while more {
@@ -41,12 +44,12 @@ impl<'a> Checker<'a> {
             self.object_count::<REPORT>(rules, progress.count)?;
         }
         if !rules.dependent_required.is_empty() || !rules.dependent_schemas.is_empty() {
-            self.dependents::<REPORT>(rules, &progress.seen, start)?;
+            self.dependents::<REPORT>(rules, &progress.seen, cursor.rewound(start))?;
         }
         if node.constants.is_empty() {
             return Ok(());
         }
-        self.container_constants::<REPORT>(node, start, "object")
+        self.container_constants::<REPORT>(node, cursor.rewound(start), "object")
     }
 
     #[inline]
@@ -58,11 +61,11 @@ impl<'a> Checker<'a> {
     ) -> Verdict {
         progress.count += 1;
         cursor.space();
-        let start = *cursor;
+        let start = cursor.at();
         let guess = rules
             .names
             .get(progress.next)
-            .filter(|name| cursor.take(&name.quoted));
+            .filter(|name| cursor.take(&name.expected));
         let slot = if guess.is_some() {
             progress.next
         } else {
@@ -86,12 +89,12 @@ impl<'a> Checker<'a> {
             self.duplicate::<REPORT>(&name.key)?;
         }
         if let Some(id) = rules.property_names {
-            self.property_name::<REPORT>(id, &name.key, start)?;
+            self.property_name::<REPORT>(id, &name.key, cursor.rewound(start))?;
         }
-        let value = *cursor;
+        let value = cursor.at();
         self.part::<REPORT>(name.schema, name.keyword, cursor)?;
         for id in &name.more {
-            self.part::<REPORT>(*id, "patternProperties", &mut { value })?;
+            self.part::<REPORT>(*id, "patternProperties", &mut cursor.rewound(value))?;
         }
         if REPORT {
             self.report.leave();
@@ -105,7 +108,7 @@ impl<'a> Checker<'a> {
         rules: &'a Objects,
         progress: &mut Progress<'a>,
         key: Str<'a>,
-        start: Cursor<'a>,
+        start: usize,
         cursor: &mut Cursor<'a>,
     ) -> Verdict {
         if REPORT {
@@ -115,15 +118,15 @@ impl<'a> Checker<'a> {
             self.duplicate::<REPORT>(&key.decode())?;
         }
         if let Some(id) = rules.property_names {
-            self.property_name::<REPORT>(id, &key.decode(), start)?;
+            self.property_name::<REPORT>(id, &key.decode(), cursor.rewound(start))?;
         }
-        let value = *cursor;
+        let value = cursor.at();
         let mut matched = false;
         if !rules.patterns.is_empty() {
             let decoded = key.decode();
             for (pattern, id) in &rules.patterns {
                 if pattern.matches(&decoded) {
-                    *cursor = value;
+                    *cursor = cursor.rewound(value);
                     self.part::<REPORT>(*id, "patternProperties", cursor)?;
                     matched = true;
                 }

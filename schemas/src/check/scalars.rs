@@ -96,7 +96,7 @@ impl<'a> Checker<'a> {
             });
         }
         if let Some(rules) = &node.numbers
-            && !is_quick(found.raw, rules)
+            && !is_quick(found, rules)
             && let Some(value) = Number::parse(found.raw)
         {
             self.number_rules::<REPORT>(rules, found.raw, value)?;
@@ -191,7 +191,7 @@ fn code_points(text: &str) -> usize {
 /// Whether the number could be beyond the range of f64: it has an exponent or very many digits.
 #[inline]
 fn may_overflow(number: Num<'_>) -> bool {
-    number.raw.len() > 300 || !number.integer && number.raw.bytes().any(|b| b | 0x20 == b'e')
+    number.exponent || number.raw.len() > 300
 }
 
 /// Whether a number with a fraction or an exponent is a whole one (`1.0`, `1e3`).
@@ -201,26 +201,23 @@ fn is_whole(number: Num<'_>) -> bool {
 
 /// Whether the digits before the point alone show that the number is within all bounds.
 #[inline]
-fn is_quick(raw: &str, rules: &Numbers) -> bool {
+fn is_quick(number: Num<'_>, rules: &Numbers) -> bool {
     let (from, to) = rules.quick;
-    let (negative, digits) = match raw.as_bytes() {
+    if number.exponent || from > to {
+        return false;
+    }
+    let (negative, digits) = match number.raw.as_bytes() {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
+    let fraction = !number.integer;
     let mut whole = 0_i64;
-    let mut fraction = false;
     for (at, byte) in digits.iter().enumerate() {
         match byte {
             b'0'..=b'9' if at < 18 => whole = whole * 10 + i64::from(byte - b'0'),
-            b'.' => {
-                fraction = true;
-                break;
-            }
+            b'.' => break,
             _ => return false,
         }
-    }
-    if fraction && digits.iter().any(|b| b | 0x20 == b'e') {
-        return false;
     }
     let whole = if negative { -whole } else { whole };
     let (least, most) = match (fraction, negative) {

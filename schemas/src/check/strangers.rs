@@ -13,7 +13,7 @@ const FEW: usize = 8;
 pub(super) struct Strangers<'a> {
     few: Option<[Str<'a>; FEW]>,
     len: usize,
-    many: Option<Box<HashSet<Cow<'a, str>>>>,
+    many: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> Strangers<'a> {
@@ -31,7 +31,7 @@ impl<'a> Strangers<'a> {
             self.len += 1;
             return true;
         }
-        let many = self.many.insert(Box::default());
+        let many = self.many.insert(HashSet::new());
         many.extend(few.iter().map(Str::decode));
         many.insert(key.decode())
     }

@@ -20,6 +20,8 @@ pub(super) struct Sequence {
     /// For each byte, the bits of the classes that it is in.
     table: Box<[u32; 256]>,
     steps: Box<[Run]>,
+    /// The class of every byte, when all runs are of fixed length.
+    each: Box<[u32]>,
     len_min: usize,
     len_max: usize,
 }
@@ -72,9 +74,16 @@ impl Sequence {
                 table[byte] |= u32::from(class >> byte & 1 == 1) << at;
             }
         }
+        let len_min = runs.iter().map(|run| run.min).sum();
+        let fixed = len_min <= STEPS_MAX && runs.iter().all(|run| run.min == run.max);
+        let each = runs
+            .iter()
+            .filter(|_| fixed)
+            .flat_map(|run| std::iter::repeat_n(run.bit, run.min));
         Some(Self {
             table,
-            len_min: runs.iter().map(|run| run.min).sum(),
+            len_min,
+            each: each.collect(),
             len_max: runs.iter().fold(0, |sum, run| sum.saturating_add(run.max)),
             steps: runs.into_boxed_slice(),
         })
@@ -84,6 +93,12 @@ impl Sequence {
     pub(super) fn matches(&self, bytes: &[u8]) -> bool {
         if bytes.len() < self.len_min || bytes.len() > self.len_max {
             return false;
+        }
+        if !self.each.is_empty() {
+            // Without a branch a byte: most texts match to the end.
+            let found = |(byte, bit): (&u8, &u32)| self.table[usize::from(*byte)] & bit;
+            let all = bytes.iter().zip(&self.each).map(found);
+            return all.fold(true, |all, found| all & (found != 0));
         }
         let mut rest = bytes;
         for step in &self.steps {

@@ -2,6 +2,7 @@
 
 use crate::format::Format;
 use crate::pattern::Pattern;
+use crate::walk::Expected;
 
 use super::number::Number;
 
@@ -200,8 +201,7 @@ pub(crate) struct Constants {
 #[derive(Debug)]
 pub(crate) struct Name {
     pub(crate) key: Box<str>,
-    /// The key as JSON text with quotes and colon: `"price":`.
-    pub(crate) quoted: Box<[u8]>,
+    pub(crate) expected: Expected,
     pub(crate) schema: Id,
     /// Further schemas for the same property, from `patternProperties`.
     pub(crate) more: Box<[Id]>,
@@ -250,6 +250,9 @@ impl Slots {
     pub(crate) fn covers(&self, other: &Self) -> bool {
         if other.first & !self.first != 0 {
             return false;
+        }
+        if other.rest.is_empty() {
+            return true;
         }
         let mut mine = self.rest.iter().copied().chain(std::iter::repeat(0));
         other

@@ -9,6 +9,7 @@ use super::dialect::{Dialect, escape};
 use super::node::{Id, Name, Objects, Slots, head};
 use super::read;
 use crate::pattern::Pattern;
+use crate::walk::Expected;
 
 /// What one entry of `dependencies` (draft-07), `dependentRequired` or `dependentSchemas` asks for.
 enum Dependency<'d> {
@@ -157,13 +158,11 @@ fn name(key: String, schema: Option<Id>, objects: &Objects) -> Name {
     if ids.is_empty() {
         ids.push(objects.additional);
     }
-    let mut quoted = Value::String(key.clone()).to_string().into_bytes();
-    quoted.push(b':');
     Name {
         schema: ids.remove(0),
         more: ids.into_boxed_slice(),
+        expected: Expected::new(&key),
         key: key.into_boxed_str(),
-        quoted: quoted.into_boxed_slice(),
         keyword,
     }
 }
