@@ -16,7 +16,7 @@ mod uri;
 
 use serde_json::Value;
 
-pub use compile::compile;
+pub use compile::{Set, compile};
 pub(crate) use dialect::escape;
 
 use crate::check;

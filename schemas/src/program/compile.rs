@@ -1,7 +1,7 @@
 //! From schema documents to nodes: one node a subschema, made from a work list so that no chain of references,
 //! however long, costs stack.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use serde_json::{Map, Value};
 
@@ -13,31 +13,62 @@ use super::{Document, Program, Refused, read};
 /// What is allowed beside a `$ref` in draft-07, which ignores it.
 const BESIDE_REF_IN_DRAFT7: &[&str] = &["$ref", "$schema", "definitions"];
 
-/// Compiles a schema. `others` are the documents that it may refer to.
+/// Compiles a schema. `others` are the documents that it may refer to. For many documents of one set, see [`Set`].
 ///
 /// # Errors
 /// Every keyword, value and reference that is not supported, each with its place.
 pub fn compile(root: &Document, others: &[Document]) -> Result<Program, Vec<Refused>> {
-    let mut builder = Builder::new(Index::new(root, others));
-    // Definitions that nothing refers to are held to the same rules.
-    for place in std::mem::take(&mut builder.index.first) {
-        builder.id(place);
+    let others = others.iter().filter(|other| other.uri != root.uri);
+    Set::new(std::iter::once(root).chain(others)).compile(0)
+}
+
+/// Documents that may refer to each other, indexed once for all of their compilations.
+pub struct Set<'d> {
+    index: Index<'d>,
+}
+
+impl<'d> Set<'d> {
+    /// A set of these documents. Each has a URI of its own.
+    pub fn new(documents: impl IntoIterator<Item = &'d Document>) -> Self {
+        Self {
+            index: Index::new(documents.into_iter().collect()),
+        }
     }
-    builder.build_all();
-    builder.refuse_cycles();
-    if !builder.refused.is_empty() {
-        return Err(builder.refused);
+
+    /// Compiles the document at that place in the set.
+    ///
+    /// # Errors
+    /// As of [`compile`].
+    pub fn compile(&self, document: usize) -> Result<Program, Vec<Refused>> {
+        let mut builder = Builder::new(&self.index, document);
+        // Definitions that nothing refers to are held to the same rules.
+        for place in self.index.places(document) {
+            builder.id(place.clone());
+        }
+        builder.build_all();
+        builder.refuse_cycles();
+        if !builder.refused.is_empty() {
+            return Err(builder.refused);
+        }
+        let mut nodes: Vec<Node> = builder.nodes.into_iter().map(|(node, _)| node).collect();
+        unalias(&mut nodes);
+        // The root is the first place that was given an id.
+        let root = nodes.get(2).and_then(Node::alias_of).unwrap_or(Id(2));
+        Ok(Program::new(nodes, root))
     }
-    let mut nodes: Vec<Node> = builder.nodes.into_iter().map(|(node, _)| node).collect();
-    unalias(&mut nodes);
-    // The root is the first place that was given an id.
-    let root = nodes.get(2).and_then(Node::alias_of).unwrap_or(Id(2));
-    Ok(Program::new(nodes, root))
+}
+
+impl fmt::Debug for Set<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Set").finish_non_exhaustive()
+    }
 }
 
 /// A compilation under way.
 pub(super) struct Builder<'d> {
-    pub(super) index: Index<'d>,
+    pub(super) index: &'d Index<'d>,
+    /// Which document is compiled.
+    document: usize,
     nodes: Vec<(Node, Option<Place>)>,
     ids: HashMap<Place, Id>,
     built: usize,
@@ -61,10 +92,11 @@ impl Scope<'_> {
 }
 
 impl<'d> Builder<'d> {
-    fn new(mut index: Index<'d>) -> Self {
+    fn new(index: &'d Index<'d>, document: usize) -> Self {
         Self {
-            refused: std::mem::take(&mut index.refused),
+            refused: index.refused(document).to_vec(),
             index,
+            document,
             nodes: vec![
                 (Node::of_kinds(Kinds::ALL), None),
                 (Node::of_kinds(Kinds::NONE), None),
@@ -111,8 +143,8 @@ impl<'d> Builder<'d> {
             }
             Some((Value::Object(map), Some(dialect))) => (map, dialect),
             Some((Value::Object(_), None)) => {
-                // In the first document this has been refused already, where it is written.
-                if place.document > 0 {
+                // In the document itself this has been refused already, where it is written.
+                if place.document != self.document {
                     self.refuse(
                         &place,
                         "$schema",
@@ -199,7 +231,7 @@ impl<'d> Builder<'d> {
     }
 
     pub(super) fn refuse(&mut self, place: &Place, keyword: &str, reason: String) {
-        let mut pointer = self.index.show(place);
+        let mut pointer = self.index.show(place, self.document);
         if !keyword.is_empty() {
             pointer.push('/');
             pointer.push_str(&super::dialect::escape(keyword));

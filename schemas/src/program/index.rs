@@ -23,6 +23,14 @@ struct Resource {
     dialect: Option<Dialect>,
 }
 
+/// What one document holds.
+#[derive(Debug, Default)]
+struct Found {
+    /// The places of its subschemas, outermost first.
+    places: Vec<Place>,
+    refused: Vec<Refused>,
+}
+
 /// All subschemas of all documents.
 pub(super) struct Index<'d> {
     documents: Vec<&'d Document>,
@@ -31,23 +39,19 @@ pub(super) struct Index<'d> {
     anchors: HashMap<(usize, String), Place>,
     /// Every place of a subschema, with its value and the resource that it is in.
     schemas: HashMap<Place, (&'d Value, usize)>,
-    /// The places of the first document, outermost first.
-    pub(super) first: Vec<Place>,
-    pub(super) refused: Vec<Refused>,
+    /// What was found in each document.
+    found: Vec<Found>,
 }
 
 impl<'d> Index<'d> {
-    pub(super) fn new(root: &'d Document, others: &'d [Document]) -> Self {
+    pub(super) fn new(documents: Vec<&'d Document>) -> Self {
         let mut index = Self {
-            documents: std::iter::once(root)
-                .chain(others.iter().filter(|other| other.uri != root.uri))
-                .collect(),
+            found: documents.iter().map(|_| Found::default()).collect(),
+            documents,
             resources: Vec::new(),
             roots: HashMap::new(),
             anchors: HashMap::new(),
             schemas: HashMap::new(),
-            first: Vec::new(),
-            refused: Vec::new(),
         };
         for document in 0..index.documents.len() {
             index.add_document(document);
@@ -61,10 +65,22 @@ impl<'d> Index<'d> {
         Some((value, self.resources.get(*resource)?.dialect))
     }
 
-    /// A pointer for people: other documents than the first are named.
-    pub(super) fn show(&self, place: &Place) -> String {
+    /// The places of one document's subschemas, outermost first: the document itself is the first of them.
+    pub(super) fn places(&self, document: usize) -> &[Place] {
+        self.found.get(document).map_or(&[], |found| &found.places)
+    }
+
+    /// What is wrong with one document already, before any of it is compiled.
+    pub(super) fn refused(&self, document: usize) -> &[Refused] {
+        self.found.get(document).map_or(&[], |found| &found.refused)
+    }
+
+    /// A pointer for people: other documents than the one that is compiled are named.
+    pub(super) fn show(&self, place: &Place, compiled: usize) -> String {
         match self.documents.get(place.document) {
-            Some(document) if place.document > 0 => format!("{}#{}", document.uri, place.pointer),
+            Some(document) if place.document != compiled => {
+                format!("{}#{}", document.uri, place.pointer)
+            }
             _ => place.pointer.clone(),
         }
     }
@@ -125,8 +141,8 @@ impl<'d> Index<'d> {
     fn add_schema(&mut self, place: Place, value: &'d Value, parent: usize, is_root: bool) {
         let resource = self.identify(&place, value, parent, is_root);
         self.schemas.insert(place.clone(), (value, resource));
-        if place.document == 0 {
-            self.first.push(place.clone());
+        if let Some(found) = self.found.get_mut(place.document) {
+            found.places.push(place.clone());
         }
         let (Value::Object(map), Some(dialect)) =
             (value, self.resources.get(resource).and_then(|r| r.dialect))
@@ -209,9 +225,8 @@ impl<'d> Index<'d> {
     }
 
     fn refuse(&mut self, place: &Place, keyword: &str, reason: String) {
-        // The other documents are compiled, and refused, each on its own.
-        if place.document == 0 {
-            self.refused.push(Refused {
+        if let Some(found) = self.found.get_mut(place.document) {
+            found.refused.push(Refused {
                 pointer: format!("{}/{keyword}", place.pointer),
                 keyword: keyword.to_owned(),
                 reason,

@@ -18,7 +18,7 @@ use crate::event::rejected::BAD_EVENTS;
 use crate::evolve;
 use crate::expand::Index;
 use crate::names;
-use crate::program::{self, Document};
+use crate::program::{self, Document, Program, Refused};
 use crate::schema::{Schema, Version};
 use crate::shape::{Shape, ShapeKind};
 
@@ -107,9 +107,11 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
         .map(|found| ((found.file, found.role), found.document))
         .unzip();
     let index = Index::new(&documents);
+    let set = program::Set::new(&documents);
     let mut loaded = Vec::new();
-    for ((file, role), document) in sources.into_iter().zip(&documents) {
-        let schema = compile(&file, role, document, &documents, &index, &mut errors);
+    for (at, ((file, role), document)) in sources.into_iter().zip(&documents).enumerate() {
+        let program = set.compile(at);
+        let schema = finish(&file, role, document, program, &index, &mut errors);
         loaded.extend(schema.map(|schema| (file, Arc::new(schema))));
     }
     let registry = assemble(&loaded, &mut errors);
@@ -121,12 +123,12 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
     Err(LoadErrors { errors })
 }
 
-/// Compiles one document; documents that are no events are only checked.
-fn compile(
+/// The schema of one compiled document; documents that are no events have only been checked.
+fn finish(
     file: &Path,
     role: Role,
     document: &Document,
-    documents: &[Document],
+    program: Result<Program, Vec<Refused>>,
     index: &Index<'_>,
     errors: &mut Vec<LoadError>,
 ) -> Option<Schema> {
@@ -137,7 +139,7 @@ fn compile(
             reason,
         });
     };
-    let program = match program::compile(document, documents) {
+    let program = match program {
         Ok(program) => program,
         Err(refused) => {
             for refused in refused {
