@@ -298,3 +298,11 @@ fn a_set_that_is_refused_leaves_the_old_one_in_force() {
     assert!(shared.reload(dir.path()).is_err());
     assert!(std::sync::Arc::ptr_eq(&before, &shared.load()));
 }
+
+#[test]
+fn an_id_that_two_files_claim_is_refused_where_it_is_claimed_again() {
+    let mut claims = object(json!({}));
+    claims["$id"] = json!("https://x.example/thing");
+    let files = [("a/1.json", claims.clone()), ("b/1.json", claims)];
+    assert_problem(&files, "b/1.json", "/$id", "names two schemas");
+}
