@@ -209,7 +209,11 @@ impl Collector {
             })?;
         } else {
             let mut events = Split::new(&text, framing)?;
-            while let Some(item) = events.next(&self.attributes)? {
+            let rules = protocol::Rules {
+                bounds: &self.attributes,
+                schemas: &schemas,
+            };
+            while let Some(item) = events.next(&rules)? {
                 judge.take(item)?;
             }
         }

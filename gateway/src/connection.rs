@@ -91,8 +91,12 @@ pub(crate) async fn serve(
         activity: Arc::clone(&activity),
     });
     let service = service_fn(|request: Request<Incoming>| {
-        let (collector, activity) = (Arc::clone(&collector), Arc::clone(&activity));
-        answer(collector, activity, request)
+        // Boxed, so that a connection without a request does not keep room for the answering of one.
+        Box::pin(answer(
+            Arc::clone(&collector),
+            Arc::clone(&activity),
+            request,
+        ))
     });
     let mut connection = pin!(protocols.builder.serve_connection(io, service));
     let mut timer = pin!(tokio::time::sleep(protocols.idle_timeout));

@@ -180,17 +180,16 @@ impl<'a, 'h> Judge<'a, 'h> {
             Data::Json(data) => data,
             Data::None | Data::Base64(_) => "{}",
         };
-        schema.check(data, self.rules.depth_max).map_err(|errors| {
+        let kept = draft.kept.is_some_and(|kept| std::ptr::eq(kept, &**schema));
+        if !kept && let Err(errors) = schema.check(data, self.rules.depth_max) {
             let too_deep = errors.iter().any(|error| error.keyword == "depth");
-            (
-                if too_deep {
-                    Reason::Malformed
-                } else {
-                    Reason::Invalid
-                },
-                errors,
-            )
-        })?;
+            let reason = if too_deep {
+                Reason::Malformed
+            } else {
+                Reason::Invalid
+            };
+            return Err((reason, errors));
+        }
         event.data = Data::Json(data);
         event.dataschema = Some(Cow::Borrowed(schema.dataschema()));
         Ok(())

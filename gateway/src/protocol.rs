@@ -1,6 +1,6 @@
 //! From a body's bytes to events: what each way of sending them means. Nothing here waits or allocates per byte.
 
-use headgate_schemas::{event::Violation, walk::Syntax};
+use headgate_schemas::{event::Violation, registry::Registry, walk::Syntax};
 
 use crate::config::Config;
 
@@ -9,10 +9,17 @@ pub(crate) mod media;
 pub(crate) mod native;
 pub(crate) mod split;
 
-/// What bounds an event's attributes.
+/// What an event is read by.
+pub(crate) struct Rules<'a> {
+    pub(crate) bounds: &'a Bounds,
+    pub(crate) schemas: &'a Registry,
+}
+
+/// What bounds an event.
 pub(crate) struct Bounds {
     pub(crate) attribute_bytes_max: usize,
     pub(crate) extensions_max: usize,
+    pub(crate) depth_max: u32,
 }
 
 impl Bounds {
@@ -20,6 +27,7 @@ impl Bounds {
         Self {
             attribute_bytes_max: config.limits.attribute_bytes_max as usize,
             extensions_max: config.limits.extensions_max as usize,
+            depth_max: config.limits.depth_max,
         }
     }
 }

@@ -67,6 +67,19 @@ pub(crate) fn check(program: &Program, text: &str, depth_max: u32) -> Result<(),
     Err(found)
 }
 
+/// Checks the next value where it stands in a longer text. When it passes, the cursor is behind it; else, whether it
+/// fails or is not even JSON, the cursor has not moved.
+pub(crate) fn passes(program: &Program, cursor: &mut Cursor<'_>, depth_max: u32) -> bool {
+    let depth_max = depth_max.min(DEPTH_MAX);
+    let mut ahead = cursor.within(depth_max);
+    let mut checker = Checker::new(program, depth_max);
+    let passed = checker.value::<false>(program.root(), &mut ahead).is_ok();
+    if passed {
+        *cursor = cursor.moved(ahead.at());
+    }
+    passed
+}
+
 /// One walk over one text.
 struct Checker<'a> {
     program: &'a Program,

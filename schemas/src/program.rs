@@ -21,6 +21,7 @@ pub(crate) use dialect::escape;
 
 use crate::check;
 use crate::event::Violation;
+use crate::walk::Cursor;
 use node::{Arrays, Id, Node, Objects};
 
 /// A schema document and where it is known to live.
@@ -86,6 +87,11 @@ impl Program {
     /// The violations found, at most 20 of them.
     pub fn check(&self, data: &str, depth_max: u32) -> Result<(), Vec<Violation>> {
         check::check(self, data, depth_max)
+    }
+
+    /// Whether the next value passes, which the cursor is then behind; if not, the cursor stays.
+    pub(crate) fn passes(&self, data: &mut Cursor<'_>, depth_max: u32) -> bool {
+        check::passes(self, data, depth_max)
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::event::Violation;
 use crate::program::Program;
 use crate::shape::Shape;
+use crate::walk::Cursor;
 
 /// A schema's version. Additions raise the minor; anything else is a new major and with it a new table.
 ///
@@ -125,5 +126,12 @@ impl Schema {
     /// The violations found, as many as [`Program::check`] reports.
     pub fn check(&self, data: &str, depth_max: u32) -> Result<(), Vec<Violation>> {
         self.program.check(data, depth_max)
+    }
+
+    /// Checks an event's data where it stands in a longer text, in which it is the next value: one pass then serves
+    /// whoever has to find its end too. When it passes, the cursor is behind it; else the cursor has not moved, and
+    /// [`Schema::check`] tells why.
+    pub fn passes(&self, data: &mut Cursor<'_>, depth_max: u32) -> bool {
+        self.program.passes(data, depth_max)
     }
 }

@@ -180,6 +180,14 @@ impl<'a> Cursor<'a> {
     /// Skips white space.
     #[inline]
     pub fn space(&mut self) {
+        // Events are mostly written without any: one comparison then is all.
+        if self.bytes().get(self.at).is_some_and(|byte| *byte <= b' ') {
+            self.space_run();
+        }
+    }
+
+    #[cold]
+    fn space_run(&mut self) {
         let bytes = self.bytes();
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(self.at) {
             self.at += 1;
@@ -262,15 +270,24 @@ impl<'a> Cursor<'a> {
         self.more(b'}')
     }
 
-    /// A cursor at an earlier offset, from before a value that this one has just read.
+    /// A cursor at another offset of the same nesting: from before a value that this one has just read, or from
+    /// behind the one that it is about to read.
     #[inline]
-    pub(crate) fn rewound(&self, at: usize) -> Self {
+    pub(crate) fn moved(&self, at: usize) -> Self {
         Self { at, ..*self }
     }
 
-    /// Reads a member's key and its colon if they are the expected ones, without white space between them.
+    /// A cursor at the same place that allows `depth_max` nested arrays and objects from here.
+    pub(crate) fn within(&self, depth_max: u32) -> Self {
+        Self {
+            depth_left: depth_max,
+            ..*self
+        }
+    }
+
+    /// Reads a member's key and its colon if they are the expected ones, without white space around them.
     #[inline]
-    pub(crate) fn take(&mut self, expected: &Expected) -> bool {
+    pub fn take(&mut self, expected: &Expected) -> bool {
         let rest = &self.bytes()[self.at..];
         let found = match rest.first_chunk::<16>() {
             Some(first) => {
@@ -304,7 +321,21 @@ impl<'a> Cursor<'a> {
             return self.fault(Fault::Unexpected);
         }
         let start = self.at + 1;
-        let mut at = plain_run(bytes, start);
+        let at = plain_run(bytes, start);
+        if bytes.get(at) != Some(&b'"') {
+            return self.string_from(start, at);
+        }
+        self.at = at + 1;
+        Ok(Str {
+            raw: &self.text[start..at],
+            escaped: false,
+        })
+    }
+
+    /// Reads on in a string that has more than plain characters, from the first one that is not.
+    #[cold]
+    fn string_from(&mut self, start: usize, mut at: usize) -> Result<Str<'a>, Syntax> {
+        let bytes = self.bytes();
         let mut escaped = false;
         loop {
             match bytes.get(at) {
@@ -475,8 +506,8 @@ impl<'a> Cursor<'a> {
 }
 
 /// A key that is expected next, ready to be compared in one step.
-#[derive(Debug)]
-pub(crate) struct Expected {
+#[derive(Debug, Clone)]
+pub struct Expected {
     /// The key as JSON text with quotes and colon: `"price":`.
     text: Box<[u8]>,
     /// The first 16 bytes of the text, and which of their bits count.
@@ -486,7 +517,7 @@ pub(crate) struct Expected {
 
 impl Expected {
     /// Expects a key without escapes, or with those that `serde_json` would write.
-    pub(crate) fn new(key: &str) -> Self {
+    pub fn new(key: &str) -> Self {
         let text = format!("{}:", serde_json::Value::from(key)).into_bytes();
         let (mut word, mut mask) = ([0; 16], [0; 16]);
         for (at, byte) in text.iter().take(16).enumerate() {

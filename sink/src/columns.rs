@@ -4,7 +4,10 @@
 //! lands in `_rest`, so that nothing is dropped; see [`rest`].
 
 mod builder;
+mod filled;
 mod rest;
+
+use std::borrow::Cow;
 
 use arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch},
@@ -17,7 +20,11 @@ use headgate_schemas::{
     walk::{Cursor, Kind, Syntax},
 };
 
-use self::{builder::Builder, rest::Rest};
+use self::{
+    builder::{Builder, Read},
+    filled::Filled,
+    rest::Rest,
+};
 use crate::table::{Members, Node, Table, at};
 
 /// Why a record is not a row.
@@ -37,6 +44,8 @@ pub(crate) struct Rows<'t> {
     table: &'t Table,
     depth_max: u32,
     builders: Vec<Builder>,
+    /// Which columns have their value of the current row.
+    filled: Filled,
     rest: Rest,
     /// Rows begun, the spoiled ones included.
     rows: usize,
@@ -62,6 +71,7 @@ impl<'t> Rows<'t> {
             table,
             depth_max,
             builders: table.columns().iter().map(builder).collect(),
+            filled: Filled::new(table.columns().len()),
             rest: Rest::default(),
             rows: 0,
             spoiled: Vec::new(),
@@ -141,20 +151,22 @@ impl<'t> Rows<'t> {
             _ => return cursor.skip().map(Some),
         }
         let mut more = cursor.object()?;
-        // Members mostly come in declared order: what follows the last one found is tried first.
-        let mut expected = 0;
+        // Members mostly come in declared order, and then need no more than a comparison.
+        let mut next = 0;
         while more {
-            let key = cursor.key()?;
-            let (ahead, behind) = object.members.split_at(expected);
-            let found = behind.iter().position(|(name, _)| key.is(name));
-            let found = match found {
-                Some(distance) => Some(expected + distance),
-                None => ahead.iter().position(|(name, _)| key.is(name)),
+            cursor.space();
+            let guess = object.members.get(next);
+            let (found, key) = match guess.filter(|member| cursor.take(&member.key)) {
+                Some(member) => (Some(next), Cow::Borrowed(member.name.as_str())),
+                None => {
+                    let key = cursor.key()?;
+                    (object.find(&key, next), key.decode())
+                }
             };
-            let misfit = match found.map(|index| (index, &object.members[index].1)) {
-                Some((index, node)) => {
-                    expected = index + 1;
-                    match node {
+            let misfit = match found {
+                Some(index) => {
+                    next = index + 1;
+                    match &object.members[index].node {
                         Node::Column(column) => self.column(*column, cursor)?,
                         Node::Object(members) => self.object(members, cursor)?,
                     }
@@ -162,7 +174,7 @@ impl<'t> Rows<'t> {
                 None => Some(cursor.skip()?),
             };
             if let Some(raw) = misfit {
-                self.rest.member(&object.pointer, &key.decode(), raw);
+                self.rest.member(&object.pointer, &key, raw);
             }
             more = cursor.next_member()?;
         }
@@ -170,17 +182,24 @@ impl<'t> Rows<'t> {
     }
 
     /// Reads one value into a column; returns it when it does not fit there.
+    #[inline]
     fn column<'a>(
         &mut self,
         column: usize,
         cursor: &mut Cursor<'a>,
     ) -> Result<Option<&'a str>, Syntax> {
-        let builder = &mut self.builders[column];
-        if builder.len() > self.rows {
+        if self.filled.has(column) {
             // The key occurs twice: the first value has the column.
             return cursor.skip().map(Some);
         }
-        builder.read(cursor)
+        Ok(match self.builders[column].read(cursor)? {
+            Read::Value => {
+                self.filled.set(column);
+                None
+            }
+            Read::Null => None,
+            Read::Misfit(raw) => Some(raw),
+        })
     }
 
     fn attributes(&mut self, event: &Event<'_>, appended_ms: i64) {
@@ -190,7 +209,7 @@ impl<'t> Rows<'t> {
             Some(dataschema) => version_in(dataschema),
             None => self.table.version(),
         };
-        self.builders[at::SCHEMA_VERSION].text(version);
+        self.text(at::SCHEMA_VERSION, Some(version));
         self.text(at::SOURCE, Some(&event.source));
         self.text(at::USER_ID, event.userid.as_deref());
         self.text(at::ANONYMOUS_ID, event.anonymousid.as_deref());
@@ -216,16 +235,22 @@ impl<'t> Rows<'t> {
     fn text(&mut self, column: usize, text: Option<&str>) {
         if let Some(text) = text {
             self.builders[column].text(text);
+            self.filled.set(column);
         }
     }
 
     fn instant(&mut self, column: usize, attribute: &str, text: Option<&str>) {
         if let Some(text) = text {
             match date_time_micros(text) {
-                Some(micros) => self.builders[column].micros(micros),
+                Some(micros) => self.micros(column, micros),
                 None => self.rest.attribute_text(attribute, text),
             }
         }
+    }
+
+    fn micros(&mut self, column: usize, micros: i64) {
+        self.builders[column].micros(micros);
+        self.filled.set(column);
     }
 
     fn received(&mut self, text: Option<&str>, appended_ms: i64) {
@@ -234,7 +259,7 @@ impl<'t> Rows<'t> {
             self.rest.attribute_text("receivedtime", text);
         }
         let micros = read.unwrap_or(appended_ms.saturating_mul(1_000));
-        self.builders[at::RECEIVED_AT].micros(micros);
+        self.micros(at::RECEIVED_AT, micros);
         let ms = micros.div_euclid(1_000);
         let (oldest, newest) = self.received_ms.get_or_insert((ms, ms));
         *oldest = ms.min(*oldest);
@@ -243,16 +268,17 @@ impl<'t> Rows<'t> {
 
     fn end_row(&mut self, good: bool) {
         if good {
-            self.rest.end_row(&mut self.builders[at::REST]);
+            if self.rest.end_row(&mut self.builders[at::REST]) {
+                self.filled.set(at::REST);
+            }
         } else {
             self.rest.forget_row();
             self.spoiled.push(self.rows);
         }
-        for (builder, column) in self.builders.iter_mut().zip(self.table.columns()) {
-            if builder.len() == self.rows {
-                // Only a spoiled row lacks a required value.
-                builder.absent(column.required);
-            }
+        for column in self.filled.take_absent() {
+            // Only a spoiled row lacks a required value.
+            let required = self.table.columns()[column].required;
+            self.builders[column].absent(required);
         }
         self.rows += 1;
     }

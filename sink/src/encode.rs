@@ -1,6 +1,7 @@
 //! Rows of one table and hour into Parquet files.
 
-use arrow::array::RecordBatch;
+mod dictionary;
+
 use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
@@ -13,14 +14,14 @@ use parquet::{
 use crate::{
     columns::Finished,
     config::{Compression, Config},
-    table::{Table, Type, at},
+    table::{Column, Table, Type, at},
 };
 
 /// One false positive in a hundred: a look-up by event id reads one file too many in a hundred.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
-/// Of this many distinct values among a hundred a dictionary saves nothing: it only costs its look-ups.
-const DISTINCT_PERCENT_MAX: usize = 60;
+/// The first rows, by which the columns' encodings are chosen.
+const SAMPLE_ROWS: u64 = 4_096;
 
 /// zstd's own default trades three times the time of level 1 for a few percent.
 const ZSTD_LEVEL: i32 = 1;
@@ -39,6 +40,10 @@ pub(crate) struct Encoder<'c> {
     table: &'c Table,
     /// How many rows may come at most; sizes the bloom filter.
     rows_left: u64,
+    /// The first rows, until they are enough to judge by.
+    sample: Vec<Finished>,
+    /// Which columns have a dictionary: known once the sample was judged.
+    dictionaries: Option<Vec<bool>>,
     open: Option<Open>,
     files: Vec<Encoded>,
 }
@@ -55,6 +60,8 @@ impl<'c> Encoder<'c> {
             config,
             table,
             rows_left: rows_max,
+            sample: Vec::new(),
+            dictionaries: None,
             open: None,
             files: Vec::new(),
         }
@@ -62,13 +69,56 @@ impl<'c> Encoder<'c> {
 
     /// Appends rows to the file that is open.
     pub(crate) fn write(&mut self, rows: Finished) -> Result<(), ParquetError> {
+        if self.dictionaries.is_some() {
+            return self.append(rows);
+        }
+        self.sample.push(rows);
+        if self.sampled() < SAMPLE_ROWS {
+            return Ok(());
+        }
+        self.judge()
+    }
+
+    /// Ends the last file.
+    pub(crate) fn finish(mut self) -> Result<Vec<Encoded>, ParquetError> {
+        self.judge()?;
+        self.close()?;
+        Ok(self.files)
+    }
+
+    fn sampled(&self) -> u64 {
+        let rows = self.sample.iter().map(|rows| rows.batch.num_rows() as u64);
+        rows.sum()
+    }
+
+    /// Chooses the encodings by the sample, and writes it.
+    fn judge(&mut self) -> Result<(), ParquetError> {
+        let sampled = self.sampled();
+        let is_worth = |(index, column): (usize, &Column)| {
+            let values: Vec<_> = self
+                .sample
+                .iter()
+                .map(|rows| rows.batch.column(index))
+                .collect();
+            dictionary::is_worth(column.kind, &values, sampled, self.rows_left)
+        };
+        if self.dictionaries.is_none() {
+            let columns = self.table.columns().iter().enumerate();
+            self.dictionaries = Some(columns.map(is_worth).collect());
+        }
+        let sample = std::mem::take(&mut self.sample);
+        sample.into_iter().try_for_each(|rows| self.append(rows))
+    }
+
+    fn append(&mut self, rows: Finished) -> Result<(), ParquetError> {
         let Some(received_ms) = rows.received_ms else {
             return Ok(());
         };
+        let dictionaries = self.dictionaries.as_deref().unwrap_or_default();
         let open = match &mut self.open {
             Some(open) => open,
             none => none.insert(Open {
-                writer: writer(self.config, self.table, self.rows_left, &rows.batch)?,
+                writer: writer(self.config, self.table, self.rows_left, dictionaries)?,
                 rows: 0,
                 received_ms,
             }),
@@ -83,12 +133,6 @@ impl<'c> Encoder<'c> {
             self.close()?;
         }
         Ok(())
-    }
-
-    /// Ends the last file.
-    pub(crate) fn finish(mut self) -> Result<Vec<Encoded>, ParquetError> {
-        self.close()?;
-        Ok(self.files)
     }
 
     fn close(&mut self) -> Result<(), ParquetError> {
@@ -107,7 +151,7 @@ fn writer(
     config: &Config,
     table: &Table,
     rows_max: u64,
-    first: &RecordBatch,
+    dictionaries: &[bool],
 ) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
     let id = ColumnPath::from(table.columns()[at::EVENT_ID].name.as_str());
     let compression = match config.compression {
@@ -122,10 +166,15 @@ fn writer(
         .set_column_bloom_filter_enabled(id.clone(), true)
         .set_column_bloom_filter_fpp(id.clone(), BLOOM_FALSE_POSITIVES)
         .set_column_bloom_filter_max_ndv(id, rows_max.max(1));
-    for (column, values) in table.columns().iter().zip(first.columns()) {
-        if !worth_a_dictionary(column.kind, values) {
+    for (column, dictionary) in table.columns().iter().zip(dictionaries) {
+        if !dictionary {
             let path = ColumnPath::from(column.name.as_str());
-            properties = properties.set_column_dictionary_enabled(path, false);
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+            // The least and the greatest of texts that hardly repeat rule out no file for anybody.
+            if matches!(column.kind, Type::Text | Type::Json) {
+                properties =
+                    properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+            }
         }
     }
     // The Parquet types say all that the Arrow schema would: without it a small file is a few KB smaller.
@@ -133,36 +182,6 @@ fn writer(
         .with_properties(properties.build())
         .with_skip_arrow_metadata(true);
     ArrowWriter::try_new_with_options(Vec::new(), table.arrow_schema(), options)
-}
-
-/// Judges by the file's first rows: a column of mostly different values is written plainly at once, instead of
-/// into a dictionary that would be given up when it is full.
-fn worth_a_dictionary(kind: Type, values: &arrow::array::ArrayRef) -> bool {
-    use arrow::array::{Array, AsArray};
-    use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
-    use std::collections::HashSet;
-    let rows = values.len() - values.null_count();
-    let distinct = match kind {
-        Type::Text | Type::Json => {
-            let texts = values.as_string::<i32>();
-            texts.iter().flatten().collect::<HashSet<_>>().len()
-        }
-        Type::Integer => {
-            let numbers = values.as_primitive::<Int64Type>();
-            numbers.iter().flatten().collect::<HashSet<_>>().len()
-        }
-        Type::Number => {
-            let numbers = values.as_primitive::<Float64Type>();
-            let bits = numbers.iter().flatten().map(f64::to_bits);
-            bits.collect::<HashSet<_>>().len()
-        }
-        Type::Timestamp => {
-            let micros = values.as_primitive::<TimestampMicrosecondType>();
-            micros.iter().flatten().collect::<HashSet<_>>().len()
-        }
-        Type::Boolean | Type::Date => 0,
-    };
-    distinct * 100 <= rows * DISTINCT_PERCENT_MAX
 }
 
 #[cfg(test)]

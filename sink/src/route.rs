@@ -3,14 +3,14 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use headgate_schemas::{
     event::{self, Event, Reason},
     format::date_time_micros,
     registry::Registry,
-    walk::Cursor,
+    walk::{Cursor, Expected},
 };
 use headgate_stream::log::Records;
 
@@ -136,14 +136,9 @@ struct Router<'t> {
 
 impl Router<'_> {
     fn add(&mut self, at: At, record: &[u8], appended_ms: i64) -> Result<(), Unroutable> {
-        let text = simdutf8::basic::from_utf8(record).map_err(|_| Unroutable {
-            reason: Reason::Undecodable,
-            keyword: "encoding",
-            message: "the record is not UTF-8".to_owned(),
-        })?;
-        let look = match Look::before_data(text) {
+        let look = match Look::before_data(head(record)) {
             Some(look) => look,
-            None => Look::at_whole(text)?,
+            None => Look::at_whole(text(record)?)?,
         };
         let micros = look.received.and_then(|text| date_time_micros(&text));
         let hour = micros
@@ -168,6 +163,30 @@ impl Router<'_> {
     }
 }
 
+/// The record as text. Rows are made of text, so that this is asked of every record once, by its decoder.
+pub(crate) fn text(record: &[u8]) -> Result<&str, Unroutable> {
+    simdutf8::basic::from_utf8(record).map_err(|_| Unroutable {
+        reason: Reason::Undecodable,
+        keyword: "encoding",
+        message: "the record is not UTF-8".to_owned(),
+    })
+}
+
+/// As much of a record as is text and holds the attributes, mostly.
+fn head(record: &[u8]) -> &str {
+    const HEAD_BYTES: usize = 512;
+    let continues = |byte: &u8| byte & 0xC0 == 0x80;
+    let mut end = record.len().min(HEAD_BYTES);
+    while end > 0 && record.get(end).is_some_and(continues) {
+        end -= 1;
+    }
+    simdutf8::basic::from_utf8(&record[..end]).unwrap_or_default()
+}
+
+/// The attributes that decide where a record goes, in the order in which Headgate writes them.
+const NAMES: [&str; 3] = ["type", "dataschema", "receivedtime"];
+static KEYS: LazyLock<[Expected; 3]> = LazyLock::new(|| NAMES.map(Expected::new));
+
 /// What decides where a record goes.
 #[derive(Debug, PartialEq, Eq)]
 struct Look<'a> {
@@ -181,31 +200,30 @@ impl<'a> Look<'a> {
     /// Whether the record is an event at all is for the decoder to say.
     fn before_data(record: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(record, 2);
-        let (mut kind, mut dataschema, mut received) = (None, None, None);
+        let mut found = [const { Cow::Borrowed("") }; NAMES.len()];
+        let mut next = 0;
         let mut more = cursor.object().ok()?;
         while more {
-            let slot = match cursor.key().ok()?.raw {
-                "type" => &mut kind,
-                "dataschema" => &mut dataschema,
-                "receivedtime" => &mut received,
-                "data" => break,
-                _ => {
-                    cursor.skip().ok()?;
-                    more = cursor.next_member().ok()?;
-                    continue;
+            cursor.space();
+            if cursor.take(&KEYS[next]) {
+                found[next] = cursor.string().ok()?.decode();
+                next += 1;
+                if next == NAMES.len() {
+                    let [kind, dataschema, received] = found;
+                    return Some(Self {
+                        kind,
+                        dataschema: Some(dataschema),
+                        received: Some(received),
+                    });
                 }
-            };
-            *slot = Some(cursor.string().ok()?.decode());
-            if kind.is_some() && dataschema.is_some() && received.is_some() {
-                break;
+            } else if NAMES.contains(&cursor.key().ok()?.raw) {
+                return None;
+            } else {
+                cursor.skip().ok()?;
             }
             more = cursor.next_member().ok()?;
         }
-        Some(Self {
-            kind: kind?,
-            dataschema: Some(dataschema?),
-            received: Some(received?),
-        })
+        None
     }
 
     fn at_whole(record: &'a str) -> Result<Self, Unroutable> {

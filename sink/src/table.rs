@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use headgate_schemas::{
     schema::Schema,
     shape::{Property, Shape, ShapeKind},
+    walk::{Expected, Str},
 };
 
 use self::naming::Names;
@@ -125,7 +126,28 @@ pub(crate) struct Members {
     /// JSON pointer to it.
     pub(crate) pointer: String,
     /// Its declared members, in declared order.
-    pub(crate) members: Vec<(String, Node)>,
+    pub(crate) members: Vec<Member>,
+}
+
+/// A declared member of a flattened object.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    /// The name as it stands in the data.
+    pub(crate) key: Expected,
+    pub(crate) node: Node,
+}
+
+impl Members {
+    /// The place of a member. Those from `guess` on are looked at first: clients keep to the declared order.
+    pub(crate) fn find(&self, key: &Str<'_>, guess: usize) -> Option<usize> {
+        let (ahead, behind) = self.members.split_at(guess.min(self.members.len()));
+        let is_it = |member: &Member| key.is(&member.name);
+        match behind.iter().position(is_it) {
+            Some(distance) => Some(guess + distance),
+            None => ahead.iter().position(is_it),
+        }
+    }
 }
 
 /// The columns of one table.
@@ -241,16 +263,24 @@ impl Layout {
     ) {
         for Property { name, shape, .. } in properties {
             path.push(name);
-            let known = object.members.iter_mut().find(|(known, _)| known == name);
+            let known = object.members.iter_mut().find(|known| known.name == *name);
             match (known, members_of(shape, path.len())) {
-                (Some((_, Node::Object(inner))), Some(properties)) => {
-                    self.extend(inner, properties, path);
-                }
+                (
+                    Some(Member {
+                        node: Node::Object(inner),
+                        ..
+                    }),
+                    Some(properties),
+                ) => self.extend(inner, properties, path),
                 (Some(_), _) => {}
                 (None, _) => {
                     let pointer = naming::pointer(&object.pointer, name);
                     let node = self.node(shape, pointer, path);
-                    object.members.push((name.clone(), node));
+                    object.members.push(Member {
+                        name: name.clone(),
+                        key: Expected::new(name),
+                        node,
+                    });
                 }
             }
             path.pop();

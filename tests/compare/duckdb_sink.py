@@ -72,13 +72,14 @@ def leaves(shape, path):
 
 def query(records):
     columns = {attribute: kind for attribute, kind in ENVELOPE.values()} | {"data": type_of(DATA)}
+    listed = [f"'{name}': '{kind}'" for name, kind in columns.items()]
     chosen = [f'"{attribute}" AS {name}' for name, (attribute, _) in ENVELOPE.items()]
     chosen += ["NULL::VARCHAR AS _rest"]
     for path in leaves(DATA, ["data"]):
         chosen.append(".".join(f'"{part}"' for part in path) + f' AS "{"_".join(path[1:])}"')
     return (
         f"SELECT {', '.join(chosen)} FROM read_json('{records}', format='newline_delimited', "
-        f"columns={json.dumps(columns)})"
+        f"columns={{{', '.join(listed)}}})"
     )
 
 

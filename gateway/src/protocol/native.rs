@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use headgate_schemas::{
     event::{Data, Event, Violation, attribute_name},
     format,
+    schema::Schema,
     walk::{Cursor, Kind, Syntax},
 };
 
-use super::{Bounds, attribute_fault, media};
+use super::{Bounds, Rules, attribute_fault, media};
 
 /// An event as far as it could be read, and what is wrong with its attributes.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) event: Event<'a>,
     /// What is wrong; nothing of the event is taken unless this is empty.
     pub(crate) faults: Vec<Violation>,
+    /// The schema that the data was found to keep while it was read, so that it need not be read again.
+    pub(crate) kept: Option<&'a Schema>,
     seen: u16,
 }
 
@@ -84,7 +87,7 @@ impl Known {
 }
 
 /// Reads the object before the cursor. Wrong attributes are faults of the event; only broken JSON is an error.
-pub(crate) fn read<'a>(cursor: &mut Cursor<'a>, bounds: &Bounds) -> Result<Draft<'a>, Syntax> {
+pub(crate) fn read<'a>(cursor: &mut Cursor<'a>, rules: &Rules<'a>) -> Result<Draft<'a>, Syntax> {
     let mut draft = Draft::default();
     if cursor.kind()? != Kind::Object {
         cursor.skip()?;
@@ -99,7 +102,7 @@ pub(crate) fn read<'a>(cursor: &mut Cursor<'a>, bounds: &Bounds) -> Result<Draft
     let mut more = cursor.object()?;
     while more {
         let key = cursor.key()?;
-        draft.member(&key.decode(), key.escaped, key.raw, cursor, bounds)?;
+        draft.member(&key.decode(), key.escaped, key.raw, cursor, rules)?;
         more = cursor.next_member()?;
     }
     draft.finish();
@@ -113,14 +116,11 @@ impl<'a> Draft<'a> {
         escaped: bool,
         raw: &'a str,
         cursor: &mut Cursor<'a>,
-        bounds: &Bounds,
+        rules: &Rules<'a>,
     ) -> Result<(), Syntax> {
+        let bounds = rules.bounds;
         match Known::of(name) {
-            Some(Known::Data) => {
-                let data = cursor.skip()?;
-                self.first(Known::Data);
-                self.event.data = Data::Json(data);
-            }
+            Some(Known::Data) => self.data(cursor, rules)?,
             Some(known) => match cursor.kind()? {
                 Kind::String => {
                     let text = cursor.string()?.decode();
@@ -144,6 +144,28 @@ impl<'a> Draft<'a> {
                 self.extension(name, kind, value, bounds);
             }
         }
+        Ok(())
+    }
+
+    /// Reads the data and, where the type stands before it, checks it on the way: most events are then read once.
+    /// Data that fails, or whose schema is not known yet, is only delimited here and judged later.
+    fn data(&mut self, cursor: &mut Cursor<'a>, rules: &Rules<'a>) -> Result<(), Syntax> {
+        cursor.space();
+        let start = cursor.at();
+        let (kind, dataschema) = (&self.event.kind, self.event.dataschema.as_deref());
+        let schema = if kind.is_empty() {
+            None
+        } else {
+            rules.schemas.resolve(kind, dataschema).ok()
+        };
+        self.kept = schema
+            .map(AsRef::as_ref)
+            .filter(|schema: &&Schema| schema.passes(cursor, rules.bounds.depth_max));
+        if self.kept.is_none() {
+            cursor.skip()?;
+        }
+        self.first(Known::Data);
+        self.event.data = Data::Json(cursor.slice(start, cursor.at()));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use headgate_schemas::{
 };
 
 use super::{
-    Bounds, Error,
+    Error, Rules,
     media::Framing,
     native::{self, Draft},
 };
@@ -78,17 +78,17 @@ impl<'a> Split<'a> {
     }
 
     /// The next event; none at the end of the body.
-    pub(crate) fn next(&mut self, bounds: &Bounds) -> Result<Option<Item<'a>>, Error> {
+    pub(crate) fn next(&mut self, rules: &Rules<'a>) -> Result<Option<Item<'a>>, Error> {
         match &mut self.state {
             State::Done => Ok(None),
             State::One(cursor) => {
-                let item = element(cursor, bounds)?;
+                let item = element(cursor, rules)?;
                 cursor.end()?;
                 self.state = State::Done;
                 Ok(Some(item))
             }
             State::Array(cursor) => {
-                let item = element(cursor, bounds)?;
+                let item = element(cursor, rules)?;
                 if !cursor.next_element()? {
                     cursor.end()?;
                     self.state = State::Done;
@@ -96,7 +96,7 @@ impl<'a> Split<'a> {
                 Ok(Some(item))
             }
             State::Lines(at) => {
-                let item = line(self.text, at, bounds);
+                let item = line(self.text, at, rules);
                 if item.is_none() {
                     self.state = State::Done;
                 }
@@ -106,10 +106,10 @@ impl<'a> Split<'a> {
     }
 }
 
-fn element<'a>(cursor: &mut Cursor<'a>, bounds: &Bounds) -> Result<Item<'a>, Syntax> {
+fn element<'a>(cursor: &mut Cursor<'a>, rules: &Rules<'a>) -> Result<Item<'a>, Syntax> {
     cursor.space();
     let start = cursor.at();
-    let draft = native::read(cursor, bounds)?;
+    let draft = native::read(cursor, rules)?;
     Ok(Item {
         range: start..cursor.at(),
         draft: Ok(draft),
@@ -117,7 +117,7 @@ fn element<'a>(cursor: &mut Cursor<'a>, bounds: &Bounds) -> Result<Item<'a>, Syn
 }
 
 /// The next line that is not blank.
-fn line<'a>(text: &'a str, at: &mut usize, bounds: &Bounds) -> Option<Item<'a>> {
+fn line<'a>(text: &'a str, at: &mut usize, rules: &Rules<'a>) -> Option<Item<'a>> {
     loop {
         let rest = text.get(*at..).filter(|rest| !rest.is_empty())?;
         let length = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
@@ -128,7 +128,7 @@ fn line<'a>(text: &'a str, at: &mut usize, bounds: &Bounds) -> Option<Item<'a>> 
             continue;
         }
         let mut cursor = Cursor::new(line, u32::MAX);
-        let draft = native::read(&mut cursor, bounds).and_then(|draft| {
+        let draft = native::read(&mut cursor, rules).and_then(|draft| {
             cursor.end()?;
             Ok(draft)
         });

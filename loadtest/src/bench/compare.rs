@@ -9,7 +9,7 @@ use super::{Error, Setup, track_event};
 /// How the comparison is run.
 #[derive(Debug, Clone)]
 pub struct Compare {
-    /// Connections. Default 8.
+    /// Connections. Default 64: a gateway has many callers, and those that come together share an fsync.
     pub connections: u32,
     /// Measurements of each server at each batch size, alternating; medians are reported. Default 3.
     pub rounds: u32,
@@ -20,7 +20,7 @@ pub struct Compare {
 impl Default for Compare {
     fn default() -> Compare {
         Compare {
-            connections: 8,
+            connections: 64,
             rounds: 3,
             batches: vec![(1, 40_000), (20, 10_000), (100, 3_000)],
         }

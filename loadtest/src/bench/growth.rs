@@ -10,7 +10,7 @@ use super::{Error, Setup};
 pub struct Growth {
     /// Numbers of schemas to serve. Default 1, 10, 50, 200.
     pub schemas: Vec<u32>,
-    /// Connections. Default 8.
+    /// Connections. Default 64: a gateway has many callers, and those that come together share an fsync.
     pub connections: u32,
     /// Events a request, spread over all schemas. Default 20.
     pub batch_events: u32,
@@ -25,7 +25,7 @@ impl Default for Growth {
         let schemas = vec![1, 10, 50, 200];
         Growth {
             schemas,
-            connections: 8,
+            connections: 64,
             batch_events: 20,
             requests: 5_000,
             rounds: 3,

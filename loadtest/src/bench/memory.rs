@@ -14,7 +14,7 @@ pub struct Memory {
     pub samples: u32,
     /// Events a request. Default 100.
     pub batch_events: u32,
-    /// Connections. Default 8.
+    /// Connections. Default 64: a gateway has many callers, and those that come together share an fsync.
     pub connections: u32,
 }
 
@@ -24,7 +24,7 @@ impl Default for Memory {
             events: 1_000_000,
             samples: 10,
             batch_events: 100,
-            connections: 8,
+            connections: 64,
         }
     }
 }

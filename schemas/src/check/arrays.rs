@@ -36,7 +36,7 @@ impl<'a> Checker<'a> {
             }
             if let Some(contains) = &rules.contains
                 && self
-                    .value::<false>(contains.schema, &mut cursor.rewound(element))
+                    .value::<false>(contains.schema, &mut cursor.moved(element))
                     .is_ok()
             {
                 contained += 1;
@@ -46,12 +46,12 @@ impl<'a> Checker<'a> {
         }
         self.array_count::<REPORT>(rules, count, contained)?;
         if rules.unique && count > 1 {
-            self.unique::<REPORT>(cursor.rewound(start))?;
+            self.unique::<REPORT>(cursor.moved(start))?;
         }
         if node.constants.is_empty() {
             return Ok(());
         }
-        self.container_constants::<REPORT>(node, cursor.rewound(start), "array")
+        self.container_constants::<REPORT>(node, cursor.moved(start), "array")
     }
 
     #[inline]

@@ -44,12 +44,12 @@ impl<'a> Checker<'a> {
             self.object_count::<REPORT>(rules, progress.count)?;
         }
         if !rules.dependent_required.is_empty() || !rules.dependent_schemas.is_empty() {
-            self.dependents::<REPORT>(rules, &progress.seen, cursor.rewound(start))?;
+            self.dependents::<REPORT>(rules, &progress.seen, cursor.moved(start))?;
         }
         if node.constants.is_empty() {
             return Ok(());
         }
-        self.container_constants::<REPORT>(node, cursor.rewound(start), "object")
+        self.container_constants::<REPORT>(node, cursor.moved(start), "object")
     }
 
     #[inline]
@@ -89,12 +89,12 @@ impl<'a> Checker<'a> {
             self.duplicate::<REPORT>(&name.key)?;
         }
         if let Some(id) = rules.property_names {
-            self.property_name::<REPORT>(id, &name.key, cursor.rewound(start))?;
+            self.property_name::<REPORT>(id, &name.key, cursor.moved(start))?;
         }
         let value = cursor.at();
         self.part::<REPORT>(name.schema, name.keyword, cursor)?;
         for id in &name.more {
-            self.part::<REPORT>(*id, "patternProperties", &mut cursor.rewound(value))?;
+            self.part::<REPORT>(*id, "patternProperties", &mut cursor.moved(value))?;
         }
         if REPORT {
             self.report.leave();
@@ -118,7 +118,7 @@ impl<'a> Checker<'a> {
             self.duplicate::<REPORT>(&key.decode())?;
         }
         if let Some(id) = rules.property_names {
-            self.property_name::<REPORT>(id, &key.decode(), cursor.rewound(start))?;
+            self.property_name::<REPORT>(id, &key.decode(), cursor.moved(start))?;
         }
         let value = cursor.at();
         let mut matched = false;
@@ -126,7 +126,7 @@ impl<'a> Checker<'a> {
             let decoded = key.decode();
             for (pattern, id) in &rules.patterns {
                 if pattern.matches(&decoded) {
-                    *cursor = cursor.rewound(value);
+                    *cursor = cursor.moved(value);
                     self.part::<REPORT>(*id, "patternProperties", cursor)?;
                     matched = true;
                 }

@@ -6,9 +6,10 @@
 //! escapes), not both; nothing after the object. Attributes may come in any order.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::{Data, Event, attribute_name};
-use crate::walk::{Cursor, Kind, Str, Syntax};
+use crate::walk::{Cursor, Expected, Kind, Str, Syntax};
 
 /// Why a record is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,9 +115,31 @@ struct Reading<'a> {
     member: bool,
     payload: Payload,
     specversion: bool,
-    /// One bit per known attribute that has occurred.
+    /// A bit for each of [`NAMES`] that has occurred.
     seen: u16,
+    /// The place in [`NAMES`] behind the last one that stood where it was expected.
+    next: usize,
 }
+
+/// [`NAMES`], ready to be compared.
+static ORDER: LazyLock<[Expected; 13]> = LazyLock::new(|| NAMES.map(Expected::new));
+
+/// The known attributes in the order in which they are written; the data stands last.
+const NAMES: [&str; 13] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "dataschema",
+    "subject",
+    "receivedtime",
+    "senttime",
+    "userid",
+    "anonymousid",
+    "sdk",
+    "datacontenttype",
+];
 
 impl<'a> Reading<'a> {
     fn start(record: &'a str, depth_max: u32) -> Result<Self, Error> {
@@ -133,12 +156,18 @@ impl<'a> Reading<'a> {
             payload: Payload::Absent,
             specversion: false,
             seen: 0,
+            next: 0,
         })
     }
 
     /// Reads attributes; true when the cursor stands before a payload, false at the object's end.
     fn attribute(&mut self) -> Result<bool, Error> {
         while self.member {
+            if let Some(place) = self.expected() {
+                self.known(place)?;
+                self.member = self.cursor.next_member()?;
+                continue;
+            }
             let key = self.cursor.key()?;
             let payload = match key.raw {
                 "data" => Payload::Json,
@@ -182,44 +211,51 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn one_attribute(&mut self, key: Str<'a>) -> Result<(), Error> {
-        let bit = match key.raw {
-            "specversion" => 0,
-            "id" => 1,
-            "source" => 2,
-            "type" => 3,
-            "time" => 4,
-            "dataschema" => 5,
-            "subject" => 6,
-            "receivedtime" => 7,
-            "senttime" => 8,
-            "userid" => 9,
-            "anonymousid" => 10,
-            "sdk" => 11,
-            "datacontenttype" => 12,
-            _ => return self.extension(&key),
-        };
-        if self.seen & (1 << bit) != 0 {
-            return Err(Error::Duplicate(key.raw.to_owned()));
+    /// Reads the key of the next attribute if it is one that may follow in the written order; its place.
+    #[inline]
+    fn expected(&mut self) -> Option<usize> {
+        self.cursor.space();
+        let ahead = ORDER.iter().enumerate().skip(self.next);
+        for (place, key) in ahead {
+            if self.cursor.take(key) {
+                self.next = place + 1;
+                return Some(place);
+            }
         }
-        self.seen |= 1 << bit;
+        None
+    }
+
+    fn one_attribute(&mut self, key: Str<'a>) -> Result<(), Error> {
+        match NAMES.iter().position(|name| *name == key.raw) {
+            Some(place) => self.known(place),
+            None => self.extension(&key),
+        }
+    }
+
+    /// Reads the value of a known attribute.
+    fn known(&mut self, place: usize) -> Result<(), Error> {
+        let name = NAMES[place];
+        if self.seen & (1 << place) != 0 {
+            return Err(Error::Duplicate(name.to_owned()));
+        }
+        self.seen |= 1 << place;
         if self.cursor.kind()? == Kind::Null {
             return Ok(self.cursor.null()?);
         }
-        let text = self.text_of(key.raw)?.decode();
-        match bit {
+        let text = self.text_of(name)?.decode();
+        match place {
             0 if text == "1.0" => self.specversion = true,
             0 => return Err(Error::SpecVersion(text.into_owned())),
             1 => self.event.id = text,
             2 => self.event.source = text,
             3 => self.event.kind = text,
-            _ => *self.optional(bit) = Some(text),
+            _ => *self.optional(place) = Some(text),
         }
         Ok(())
     }
 
-    fn optional(&mut self, bit: u16) -> &mut Option<Cow<'a, str>> {
-        match bit {
+    fn optional(&mut self, place: usize) -> &mut Option<Cow<'a, str>> {
+        match place {
             4 => &mut self.event.time,
             5 => &mut self.event.dataschema,
             6 => &mut self.event.subject,

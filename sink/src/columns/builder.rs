@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
 use headgate_schemas::{
     format::{date_days, date_time_micros},
@@ -15,6 +15,8 @@ use crate::table::Type;
 
 /// What a text takes on average, in bytes: room is made for it beforehand.
 const TEXT_BYTES: usize = 24;
+/// The next rows' texts get as much room as these took, and one part in this many more.
+const TEXT_BYTES_SPARE: usize = 8;
 
 /// Integers up to here are exact as doubles.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -29,6 +31,16 @@ pub(super) enum Builder {
     Json(StringBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Date(Date32Builder),
+}
+
+/// What became of a value.
+pub(super) enum Read<'a> {
+    /// It was appended.
+    Value,
+    /// It was `null`: nothing was appended.
+    Null,
+    /// It does not fit: its text.
+    Misfit(&'a str),
 }
 
 /// The same call on whichever builder it is.
@@ -54,28 +66,20 @@ impl Builder {
             Type::Number => Self::Number(Float64Builder::with_capacity(rows)),
             Type::Text => Self::Text(text()),
             Type::Json => Self::Json(text()),
-            Type::Timestamp => Self::Timestamp(
-                TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"),
-            ),
+            Type::Timestamp => Self::Timestamp(timestamps(rows)),
             Type::Date => Self::Date(Date32Builder::with_capacity(rows)),
         }
     }
 
+    /// Reads one value, and appends it if it fits.
     #[inline]
-    pub(super) fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder;
-        each!(self, b => b.len())
-    }
-
-    /// Reads one value; returns its text when it does not fit. `null` appends nothing.
-    #[inline]
-    pub(super) fn read<'a>(&mut self, cursor: &mut Cursor<'a>) -> Result<Option<&'a str>, Syntax> {
+    pub(super) fn read<'a>(&mut self, cursor: &mut Cursor<'a>) -> Result<Read<'a>, Syntax> {
         let kind = cursor.kind()?;
         let start = cursor.at();
         let fits = match (self, kind) {
             (_, Kind::Null) => {
                 cursor.null()?;
-                true
+                return Ok(Read::Null);
             }
             (Self::Text(b), Kind::String) => {
                 let text = cursor.string()?;
@@ -113,7 +117,11 @@ impl Builder {
                 false
             }
         };
-        Ok((!fits).then(|| cursor.slice(start, cursor.at())))
+        Ok(if fits {
+            Read::Value
+        } else {
+            Read::Misfit(cursor.slice(start, cursor.at()))
+        })
     }
 
     /// Appends an attribute's text; only text columns are asked to.
@@ -140,9 +148,30 @@ impl Builder {
         }
     }
 
+    /// Takes the column out, and makes room for one like it.
     pub(super) fn finish(&mut self) -> ArrayRef {
-        each!(self, b => Arc::new(b.finish()))
+        macro_rules! taken {
+            ($builder:expr, $fresh:expr) => {
+                Arc::new(std::mem::replace($builder, $fresh).finish())
+            };
+        }
+        match self {
+            Self::Boolean(b) => taken!(b, BooleanBuilder::with_capacity(b.len())),
+            Self::Integer(b) => taken!(b, Int64Builder::with_capacity(b.len())),
+            Self::Number(b) => taken!(b, Float64Builder::with_capacity(b.len())),
+            Self::Text(b) | Self::Json(b) => {
+                let bytes = b.values_slice().len();
+                let fresh = StringBuilder::with_capacity(b.len(), bytes + bytes / TEXT_BYTES_SPARE);
+                taken!(b, fresh)
+            }
+            Self::Timestamp(b) => taken!(b, timestamps(b.len())),
+            Self::Date(b) => taken!(b, Date32Builder::with_capacity(b.len())),
+        }
     }
+}
+
+fn timestamps(rows: usize) -> TimestampMicrosecondBuilder {
+    TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")
 }
 
 fn append<T>(value: Option<T>, append: impl FnOnce(T)) -> bool {

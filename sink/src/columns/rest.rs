@@ -42,15 +42,17 @@ impl Rest {
         self.row_values += 1;
     }
 
-    /// Ends a row; without values the column's null is left to the caller.
-    pub(super) fn end_row(&mut self, column: &mut Builder) {
-        if self.row_values > 0 {
+    /// Ends a row; false without values: the column's null is left to the caller.
+    pub(super) fn end_row(&mut self, column: &mut Builder) -> bool {
+        let any = self.row_values > 0;
+        if any {
             self.row.push(b'}');
             // Only whole strings were appended: nothing is ever replaced.
             column.text(&String::from_utf8_lossy(&self.row));
             self.values += self.row_values;
         }
         self.forget_row();
+        any
     }
 
     pub(super) fn forget_row(&mut self) {

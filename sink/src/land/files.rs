@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     consume::Error,
     encode::{Encoded, Encoder},
-    route::{Group, route},
+    route::{Group, route, text},
     store,
 };
 
@@ -228,9 +228,7 @@ fn append(
     record: &[u8],
     appended_ms: i64,
 ) -> Result<(), crate::route::Unroutable> {
-    // Routing has checked that it is UTF-8; a second look costs less than keeping the text apart.
-    let text = simdutf8::basic::from_utf8(record).unwrap_or_default();
-    rows.append(text, appended_ms).map_err(Into::into)
+    rows.append(text(record)?, appended_ms).map_err(Into::into)
 }
 
 /// `dt=2026-11-22/hr=07`

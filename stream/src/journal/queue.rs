@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -45,6 +45,10 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
+    /// What the items take in a frame.
+    bytes: u64,
+    /// While the committer gathers, what a whole group takes: less need not wake it.
+    gathering: Option<u64>,
     pressed: bool,
     closed: bool,
 }
@@ -61,9 +65,13 @@ impl Queue {
         if state.closed {
             return Err(item);
         }
+        state.bytes += item.bytes;
         state.items.push_back(item);
+        let wakes = state.gathering.is_none_or(|whole| state.bytes >= whole);
         drop(state);
-        self.filled.notify_one();
+        if wakes {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
@@ -84,6 +92,7 @@ impl Queue {
         let mut state = self.state();
         state.closed = true;
         state.items.clear();
+        state.bytes = 0;
     }
 
     /// Waits for something to do, at most for `wait`; a group is of at most `bytes_max`, or one item.
@@ -114,15 +123,11 @@ impl Queue {
         bytes_max: u64,
         delay: Duration,
     ) -> MutexGuard<'a, State> {
-        let until = Instant::now() + delay;
-        while !state.closed && state.items.iter().map(|item| item.bytes).sum::<u64>() < bytes_max {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = self.filled.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        state.gathering = Some(bytes_max);
+        let gathers = |state: &mut State| !state.closed && state.bytes < bytes_max;
+        let waited = self.filled.wait_timeout_while(state, delay, gathers);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.gathering = None;
         state
     }
 
@@ -139,6 +144,8 @@ impl State {
             bytes <= bytes_max
         });
         let count = fits.count().max(1);
-        self.items.drain(..count).collect()
+        let group: Vec<Item> = self.items.drain(..count).collect();
+        self.bytes -= group.iter().map(|item| item.bytes).sum::<u64>();
+        group
     }
 }

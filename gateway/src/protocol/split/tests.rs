@@ -1,17 +1,25 @@
+use headgate_schemas::registry::Registry;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::protocol::Bounds;
 
 const BOUNDS: Bounds = Bounds {
     attribute_bytes_max: 1024,
     extensions_max: 32,
+    depth_max: 32,
 };
 
 fn ranges(text: &str, framing: Framing) -> Result<Vec<Range<usize>>, Error> {
+    let schemas = Registry::empty().unwrap();
+    let rules = Rules {
+        bounds: &BOUNDS,
+        schemas: &schemas,
+    };
     let mut split = Split::new(text, framing)?;
     let mut ranges = Vec::new();
-    while let Some(item) = split.next(&BOUNDS)? {
+    while let Some(item) = split.next(&rules)? {
         ranges.push(item.range);
     }
     Ok(ranges)

@@ -1,0 +1,167 @@
+//! Which columns get a dictionary: those whose values repeat often enough, judged by the first rows.
+//!
+//! A writer left to itself begins a dictionary for every column and gives it up once it is full: time and bytes lost.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, Hash},
+};
+
+use arrow::{
+    array::{ArrayRef, AsArray},
+    datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
+};
+use foldhash::fast::FixedState;
+
+use crate::table::Type;
+
+/// Of this many distinct values among a hundred a dictionary saves nothing: it only costs its look-ups.
+const DISTINCT_PERCENT_MAX: f64 = 60.0;
+/// Past this the writer gives a dictionary up (parquet's default).
+const DICTIONARY_BYTES_MAX: f64 = (1 << 20) as f64;
+/// A text's length is written before it.
+const LENGTH_BYTES: usize = 4;
+
+/// What a sample of a column holds.
+#[derive(Debug, Default)]
+struct Sample {
+    values: f64,
+    distinct: f64,
+    bytes: f64,
+}
+
+/// Whether a column with this sample of its values, from `sampled` rows, is worth a dictionary in a file of `rows`.
+pub(super) fn is_worth(kind: Type, sample: &[&ArrayRef], sampled: u64, rows: u64) -> bool {
+    let sample = match kind {
+        Type::Boolean | Type::Date => return true,
+        Type::Text | Type::Json => {
+            let texts = sample.iter().flat_map(|array| array.as_string::<i32>());
+            count(texts.flatten(), |text| text.len() + LENGTH_BYTES)
+        }
+        Type::Integer => {
+            let numbers = |array| AsArray::as_primitive::<Int64Type>(array).iter();
+            count(sample.iter().copied().flat_map(numbers).flatten(), eight)
+        }
+        Type::Number => {
+            let numbers = |array| AsArray::as_primitive::<Float64Type>(array).iter();
+            let numbers = sample.iter().copied().flat_map(numbers).flatten();
+            count(numbers.map(f64::to_bits), eight)
+        }
+        Type::Timestamp => {
+            let micros = |array| AsArray::as_primitive::<TimestampMicrosecondType>(array).iter();
+            count(sample.iter().copied().flat_map(micros).flatten(), eight)
+        }
+    };
+    if sample.values == 0.0 {
+        return true;
+    }
+    let grown = rows.max(sampled) as f64 / sampled.max(1) as f64;
+    let values = sample.values * grown;
+    let distinct = distinct_among(&sample, values);
+    let bytes = distinct * sample.bytes / sample.values;
+    distinct * 100.0 <= values * DISTINCT_PERCENT_MAX && bytes <= DICTIONARY_BYTES_MAX
+}
+
+fn eight<T>(_: &T) -> usize {
+    8
+}
+
+fn count<T: Hash>(values: impl Iterator<Item = T>, bytes: impl Fn(&T) -> usize) -> Sample {
+    let hasher = FixedState::default();
+    let mut seen = HashSet::with_hasher(FixedState::default());
+    let mut sample = Sample::default();
+    for value in values {
+        sample.values += 1.0;
+        sample.bytes += bytes(&value) as f64;
+        seen.insert(hasher.hash_one(value));
+    }
+    sample.distinct = seen.len() as f64;
+    sample
+}
+
+/// How many distinct values to expect among `values`, if each is drawn evenly from as many as make a sample's repeats
+/// likely. Values that are drawn unevenly repeat more: the estimate is then too high, which costs a dictionary.
+fn distinct_among(sample: &Sample, values: f64) -> f64 {
+    if sample.distinct >= sample.values || values <= sample.values {
+        return if sample.distinct >= sample.values {
+            values
+        } else {
+            sample.distinct
+        };
+    }
+    // Draws from a set of n values meet n * (1 - e^(-draws / n)) different ones, more as n grows: halve the range.
+    let met = |n: f64, draws: f64| -n * (-draws / n).exp_m1();
+    let (mut least, mut most) = (sample.distinct, sample.values * sample.values);
+    for _ in 0..64 {
+        let middle = f64::midpoint(least, most);
+        if met(middle, sample.values) < sample.distinct {
+            least = middle;
+        } else {
+            most = middle;
+        }
+    }
+    met(least, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    /// Draws evenly enough: a full-period generator, not chance.
+    fn drawn(from: u64, count: u64) -> impl Iterator<Item = u64> {
+        let mut state = 1_u64;
+        (0..count).map(move |_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % from
+        })
+    }
+
+    fn users(from: u64, count: u64) -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(
+            drawn(from, count).map(|user| format!("user-{user:06}")),
+        ))
+    }
+
+    #[test]
+    fn a_column_of_few_values_is_worth_a_dictionary_and_one_of_unique_values_is_not() {
+        let few: ArrayRef = Arc::new(Int64Array::from_iter_values(
+            drawn(9, 1_000).map(|v| v as i64),
+        ));
+        let unique: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
+        for (sampled, rows) in [(1_000, 1_000), (1_000, 1_000_000)] {
+            assert!(is_worth(Type::Integer, &[&few], sampled, rows));
+            assert!(!is_worth(Type::Integer, &[&unique], sampled, rows));
+        }
+    }
+
+    #[test]
+    fn values_that_rarely_repeat_at_first_may_repeat_often_in_the_end() {
+        // Of 4,096 rows drawn from 40,000 users, one in twenty repeats; of 200,000, four in five do.
+        let sample = users(40_000, 4_096);
+        assert!(is_worth(Type::Text, &[&sample], 4_096, 200_000));
+        assert!(!is_worth(Type::Text, &[&sample], 4_096, 8_192));
+    }
+
+    #[test]
+    fn a_dictionary_too_large_to_be_kept_is_not_begun() {
+        let sample = users(400_000, 4_096);
+        assert!(!is_worth(Type::Text, &[&sample], 4_096, 10_000_000));
+    }
+
+    #[test]
+    fn the_estimate_is_near_the_truth() {
+        for from in [1_000_u64, 10_000, 50_000] {
+            let sample = count(drawn(from, 4_096), |_| 8);
+            let truth = count(drawn(from, 200_000), |_| 8).distinct;
+            let estimate = distinct_among(&sample, 200_000.0);
+            let off = (estimate / truth - 1.0).abs();
+            assert!(off < 0.25, "{from}: {estimate:.0} for {truth}");
+        }
+    }
+}
