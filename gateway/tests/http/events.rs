@@ -69,6 +69,37 @@ async fn attributes_are_passed_on() {
 }
 
 #[tokio::test]
+async fn data_is_judged_alike_wherever_it_stands_among_the_attributes() {
+    let gateway = start(|_| {});
+    let good: Value = serde_json::from_str(GOOD).unwrap();
+    let bad: Value = serde_json::from_str(BAD).unwrap();
+    for (data, accepted) in [(&good["data"], 1), (&bad["data"], 0)] {
+        for event in [
+            format!(
+                r#"{{"type":"order_completed","dataschema":"order_completed/1","data":{data}}}"#
+            ),
+            format!(
+                r#"{{"type":"order_completed","data": {data} ,"dataschema":"order_completed/1"}}"#
+            ),
+            format!(r#"{{"data":{data},"type":"order_completed"}}"#),
+        ] {
+            let reply = gateway.post("", &event).await.json();
+            assert_eq!(reply["accepted"], accepted, "{event}: {reply}");
+        }
+    }
+    // What one schema takes is not taken for another that is only named behind the data.
+    let event = format!(
+        r#"{{"type":"loose","data":{},"dataschema":"loose/9"}}"#,
+        good["data"]
+    );
+    let reply = gateway.post("", &event).await.json();
+    assert_eq!(
+        reply["results"][0]["errors"][0]["keyword"], "dataschema",
+        "{reply}"
+    );
+}
+
+#[tokio::test]
 async fn one_bad_event_does_not_spoil_its_batch() {
     let gateway = start(|_| {});
     let reply = gateway.post("", format!("[{GOOD},{BAD},{GOOD}]")).await;

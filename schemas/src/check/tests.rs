@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use crate::event::Violation;
 use crate::program::{Document, Program, compile};
+use crate::walk::Cursor;
 
 fn program(schema: Value) -> Program {
     let document = Document {
@@ -22,6 +23,30 @@ fn found(schema: Value, text: &str) -> Vec<String> {
 
 fn first(schema: Value, text: &str) -> Violation {
     program(schema).check(text, 32).unwrap_err().remove(0)
+}
+
+#[test]
+fn a_value_within_a_longer_text_passes_as_it_does_alone() {
+    let program = program(json!({ "type": "object", "properties": { "n": { "minimum": 3 } } }));
+    for (value, passes) in [
+        (r#"{"n": 3, "x": [[]]}"#, true),
+        (r#"{"n": 2}"#, false),
+        (r#"{"n": 3,}"#, false),
+        (r#"{"x": [[[]]]}"#, false),
+    ] {
+        assert_eq!(program.check(value, 3).is_ok(), passes, "{value}");
+        let text = format!(r#"[ {value} , 1]"#);
+        let mut cursor = Cursor::new(&text, 9);
+        cursor.array().unwrap();
+        cursor.space();
+        let start = cursor.at();
+        assert_eq!(program.passes(&mut cursor, 3), passes, "{value}");
+        assert_eq!(
+            cursor.at(),
+            start + if passes { value.len() } else { 0 },
+            "{value}"
+        );
+    }
 }
 
 #[test]
