@@ -67,7 +67,7 @@ impl<'c> Encoder<'c> {
         }
     }
 
-    /// Appends rows to the file that is open.
+    /// Takes rows: the first ones are held until the encodings can be chosen by them.
     pub(crate) fn write(&mut self, rows: Finished) -> Result<(), ParquetError> {
         if self.dictionaries.is_some() {
             return self.append(rows);

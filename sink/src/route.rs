@@ -163,7 +163,7 @@ impl Router<'_> {
     }
 }
 
-/// The record as text. Rows are made of text, so that this is asked of every record once, by its decoder.
+/// The record as text. Routing asks it only of unusual records: whoever decodes one asks it of all.
 pub(crate) fn text(record: &[u8]) -> Result<&str, Unroutable> {
     simdutf8::basic::from_utf8(record).map_err(|_| Unroutable {
         reason: Reason::Undecodable,

@@ -80,14 +80,14 @@ fn count<T: Hash>(values: impl Iterator<Item = T>, bytes: impl Fn(&T) -> usize) 
 }
 
 /// How many distinct values to expect among `values`, if each is drawn evenly from as many as make a sample's repeats
-/// likely. Values that are drawn unevenly repeat more: the estimate is then too high, which costs a dictionary.
+/// likely. Where a few values are frequent and many rare, the rare ones are underestimated: at worst a dictionary is
+/// begun that is given up when it is full.
 fn distinct_among(sample: &Sample, values: f64) -> f64 {
-    if sample.distinct >= sample.values || values <= sample.values {
-        return if sample.distinct >= sample.values {
-            values
-        } else {
-            sample.distinct
-        };
+    if sample.distinct >= sample.values {
+        return values;
+    }
+    if values <= sample.values {
+        return sample.distinct;
     }
     // Draws from a set of n values meet n * (1 - e^(-draws / n)) different ones, more as n grows: halve the range.
     let met = |n: f64, draws: f64| -n * (-draws / n).exp_m1();
