@@ -2,6 +2,7 @@
 //! into an exit code.
 
 mod bench;
+mod cause;
 mod cli;
 mod config;
 mod docs;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         // The reader of a pipe went away: `headgate query ... | head`.
         Err(error) if broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("headgate: {error:#}");
+            eprintln!("headgate: {}", cause::line(&error));
             exit_code(&error).into()
         }
     }

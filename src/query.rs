@@ -21,6 +21,7 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use self::engine::{Engine, lake_url};
 use self::lake::{LakeFile, LakeTable};
 pub(crate) use self::output::Format;
+use crate::cause;
 use crate::cli;
 use crate::config::Config;
 use crate::schemas::Source;
@@ -74,7 +75,7 @@ async fn open(config: &Config) -> Result<Engine> {
                 tables.insert(name.to_owned(), lake_table(schema, files)?);
             }
             Err(error) => {
-                unreadable.insert(name.to_owned(), format!("{error:#}"));
+                unreadable.insert(name.to_owned(), cause::line(&error));
             }
         }
     }

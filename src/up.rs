@@ -28,6 +28,7 @@ use self::addresses::Addresses;
 pub(crate) use self::addresses::running_gateway;
 use self::reload::Reloader;
 use self::signals::Ending;
+use crate::cause;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::schemas::Source;
@@ -61,7 +62,7 @@ pub(crate) async fn run(config: &Config, landing: bool) -> Result<()> {
         failure = running.failure() => Some(failure),
     };
     if let Some(failure) = &failure {
-        tracing::error!("{failure:#}; draining");
+        tracing::error!("{}; draining", cause::line(failure));
     }
     let deadline = Duration::from_millis(config.shutdown.deadline_ms);
     let ended = tokio::select! {
@@ -235,7 +236,7 @@ async fn all(parts: &mut Parts) -> Result<()> {
         match (outcome(ended), &first) {
             (Ok(()), _) => {}
             (Err(error), Ok(())) => first = Err(error),
-            (Err(error), Err(_)) => tracing::error!("{error:#}"),
+            (Err(error), Err(_)) => tracing::error!("{}", cause::line(&error)),
         }
     }
     first

@@ -83,6 +83,9 @@ fn attempt<C: DeserializeOwned>(setting: &Setting) -> Result<C, String> {
 /// Turns serde's message into one for operators.
 fn reason(message: &str) -> String {
     let message = message.trim();
+    if message == "invalid socket address syntax" {
+        return "not an address; expected one with a port, such as 127.0.0.1:8080".to_owned();
+    }
     let Some((what, rest)) = message.split_once(", expected ") else {
         return message.to_owned();
     };

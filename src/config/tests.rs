@@ -81,7 +81,7 @@ fn a_flag_is_named_in_its_problem() {
     let flags = vec![flag("gateway.listen", "--listen", "localhost")];
     let error = loading("", &[], flags).expect_err("not an address");
     assert!(
-        error.contains("flag --listen: gateway.listen = \"localhost\": invalid socket address"),
+        error.contains("flag --listen: gateway.listen = \"localhost\": not an address; expected"),
         "{error}"
     );
 }

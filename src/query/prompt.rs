@@ -8,6 +8,7 @@ use rustyline::history::FileHistory;
 use rustyline::{DefaultEditor, Editor};
 
 use super::output::Format;
+use crate::cause;
 use crate::config::Config;
 
 const HELP: &str = "\
@@ -87,7 +88,7 @@ pub(super) async fn run(config: &Config, format: Format, rows_max: usize) -> Res
         match answer(config, &Input::of(&typed), format, rows_max).await {
             Ok(true) => {}
             Ok(false) => break,
-            Err(error) => eprintln!("{error:#}"),
+            Err(error) => eprintln!("{}", cause::line(&error)),
         }
         typed.clear();
     }

@@ -1,7 +1,7 @@
 //! `<data_dir>/run/addresses.json`: where a running process listens, for scripts and tests that let it take free ports.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -56,8 +56,18 @@ fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("run").join("addresses.json")
 }
 
-/// Where the process that runs on a data directory takes events, if one does.
+/// Where a client on this machine can post events to the process that runs on a data directory, if one does.
 pub(crate) fn running_gateway(data_dir: &Path) -> Option<SocketAddr> {
     let addresses: Addresses = serde_json::from_slice(&fs::read(file(data_dir)).ok()?).ok()?;
-    Some(addresses.gateway)
+    Some(reachable(addresses.gateway))
+}
+
+/// An address that a client on this machine can use.
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }

@@ -1,13 +1,12 @@
 //! What `headgate up` prints once it takes events: where everything is, and three lines to try.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Result;
 use headgate_schemas::registry::Registry;
 use serde_json::{Value, json};
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, reachable};
 use crate::config::Config;
 use crate::schemas::Source;
 
@@ -70,16 +69,6 @@ pub(crate) fn print(
         writeln!(out, "  headgate tables{at}")?;
     }
     Ok(out.flush()?)
-}
-
-/// An address that a client on this machine can use.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
 }
 
 /// The shortest example among the schemas, as an event to post, and the table that it lands in.

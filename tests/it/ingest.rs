@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::harness::Site;
+use crate::harness::{Site, stderr, stdout};
 
 /// A `signed_up` event as JSON.
 fn signed_up(id: &str) -> Value {
@@ -166,4 +166,21 @@ fn the_admin_port_tells_life_readiness_metrics_and_version() {
     ] {
         assert!(page.contains(name), "{name} is not in /metrics");
     }
+}
+
+#[test]
+fn a_load_test_without_a_url_finds_the_gateway_that_listens_on_every_interface() {
+    let site = Site::new();
+    let up = site.up_at("0.0.0.0:0");
+    let output = site
+        .command()
+        .args(["loadtest", "--json", "--rate", "200", "--seconds", "1"])
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let printed = stdout(&output);
+    let balance = printed.lines().last().expect("the balance");
+    let balance: Value = serde_json::from_str(balance).expect("JSON");
+    assert_eq!(balance["balanced"], true, "{balance:#}");
+    drop(up);
 }
