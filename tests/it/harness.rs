@@ -1,6 +1,7 @@
 //! What every test here needs: the real binary as a process that cannot outlive its test, HTTP to it, and waiting for
 //! conditions.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -124,8 +125,18 @@ impl Site {
             .env("HEADGATE__GATEWAY__ADMIN__LISTEN", "127.0.0.1:0")
             .env("HEADGATE__SINK__BATCH_AGE_MAX_MS", "200")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(self.log());
         command
+    }
+
+    /// Where the processes of this site log, one after the other: shown when the test fails.
+    fn log(&self) -> File {
+        let options = File::options()
+            .create(true)
+            .append(true)
+            .open(self.file("log"));
+        options.expect("a file of the test's own")
     }
 
     /// Starts `headgate up` and waits until it takes events.
@@ -172,6 +183,17 @@ impl Site {
             (self.count(table) >= rows).then_some(())
         });
         assert_eq!(self.count(table), rows, "rows in {table}");
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "{}",
+                std::fs::read_to_string(self.file("log")).unwrap_or_default()
+            );
+        }
     }
 }
 
