@@ -16,27 +16,42 @@ const BATCH: usize = 50;
 struct Disk(PathBuf);
 
 impl Disk {
-    /// `None`, and why, where this may not mount.
-    fn mount(at: &Path, mib: u32) -> Option<Self> {
+    fn mount(at: &Path, mib: u32) -> Self {
         std::fs::create_dir_all(at).expect("a directory");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"])
+        let mounted = as_root("mount")
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={mib}m,mode=777"),
+                "tmpfs",
+            ])
             .arg(at)
-            .output();
-        let why = match mounted {
-            Ok(output) if output.status.success() => return Some(Self(at.to_owned())),
-            Ok(output) => stderr(&output),
-            Err(error) => error.to_string(),
-        };
-        eprintln!("skipped: no small disk can be mounted: {}", why.trim());
-        None
+            .output()
+            .expect("mount runs");
+        assert!(
+            mounted.status.success(),
+            "needs root, or sudo without a password: {}",
+            stderr(&mounted)
+        );
+        Self(at.to_owned())
     }
+}
+
+/// A command that only root may run.
+fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
         // Lazy: a process that was killed this moment may still hold a file.
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+        drop(as_root("umount").arg("-l").arg(&self.0).status());
     }
 }
 
@@ -48,11 +63,10 @@ fn batch(n: usize) -> String {
 }
 
 #[test]
+#[ignore = "mounts a small disk, as root"]
 fn a_full_disk_refuses_events_and_takes_them_again_when_there_is_room() {
     let site = Site::new();
-    let Some(disk) = Disk::mount(&site.data_dir(), 24) else {
-        return;
-    };
+    let disk = Disk::mount(&site.data_dir(), 24);
     let filler = disk.0.join("filler");
     std::fs::write(&filler, vec![0; 12 * MIB]).expect("room");
     let up = site.up_with(&[
