@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFuture},
+    task::TaskTracker,
+};
 
 use crate::admin::Check;
 
@@ -37,13 +40,13 @@ impl Drain {
     }
 
     /// Resolves when connections shall take no further requests.
-    pub(crate) async fn closing(&self) {
-        self.closing.cancelled().await;
+    pub(crate) fn closing(&self) -> WaitForCancellationFuture<'_> {
+        self.closing.cancelled()
     }
 
     /// Resolves when connections shall end whatever they do.
-    pub(crate) async fn cut(&self) {
-        self.cut.cancelled().await;
+    pub(crate) fn cut(&self) -> WaitForCancellationFuture<'_> {
+        self.cut.cancelled()
     }
 
     /// Closes connections as their requests end; returns how many had to be cut at the deadline.

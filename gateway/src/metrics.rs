@@ -70,6 +70,12 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         "Connections accepted.",
     ),
     (
+        "headgate_gateway_connections_parked",
+        "gauge",
+        &[],
+        "Connections open that wait for a request and hold no buffers. HTTP/2 connections never do.",
+    ),
+    (
         "headgate_gateway_connections_closed_total",
         "counter",
         &["reason"],
@@ -109,6 +115,7 @@ pub(crate) struct Metrics {
     refused: IntCounterVec,
     connections: IntGauge,
     connections_total: IntCounter,
+    parked: IntGauge,
     closed: IntCounterVec,
     panics: IntCounter,
 }
@@ -133,8 +140,9 @@ impl Metrics {
             refused: counters(registry, 7)?,
             connections: gauge(registry, 8)?,
             connections_total: counters(registry, 9)?.with_label_values::<&str>(&[]),
-            closed: counters(registry, 10)?,
-            panics: counters(registry, 11)?.with_label_values::<&str>(&[]),
+            parked: gauge(registry, 10)?,
+            closed: counters(registry, 11)?,
+            panics: counters(registry, 12)?.with_label_values::<&str>(&[]),
         })
     }
 
@@ -181,6 +189,14 @@ impl Metrics {
 
     pub(crate) fn connection_ended(&self) {
         self.connections.dec();
+    }
+
+    pub(crate) fn connection_parked(&self) {
+        self.parked.inc();
+    }
+
+    pub(crate) fn connection_unparked(&self) {
+        self.parked.dec();
     }
 
     pub(crate) fn connection_closed(&self, reason: &'static str) {

@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     collect::Collector,
     config::Config,
-    connection::{self, Protocols},
+    connection::{self, Shared},
     drain::Drain,
 };
 
@@ -176,25 +176,18 @@ async fn accept_all(
     collector: &Arc<Collector>,
     drain: &Drain,
 ) {
-    let protocols = Arc::new(Protocols::new(config));
+    let shared = Shared::new(config, Arc::clone(collector), drain.clone());
+    let shared = Arc::new(shared);
     let slots = Arc::new(Semaphore::new(config.limits.connections_max as usize));
     loop {
         let socket = accept(listener).await;
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            collector.metrics().refused("connections");
-            connection::turn_away(&socket);
-            continue;
-        };
-        let served = connection::serve(
-            socket,
-            Arc::clone(&protocols),
-            Arc::clone(collector),
-            drain.clone(),
-        );
-        drain.spawn(async move {
-            served.await;
-            drop(slot);
-        });
+        match Arc::clone(&slots).try_acquire_owned() {
+            Ok(slot) => drain.spawn(connection::serve(socket, Arc::clone(&shared), slot)),
+            Err(_) => {
+                collector.metrics().refused("connections");
+                connection::turn_away(&socket);
+            }
+        }
     }
 }
 

@@ -8,4 +8,5 @@ mod events;
 mod lifecycle;
 mod limits;
 mod modes;
+mod parking;
 mod support;
