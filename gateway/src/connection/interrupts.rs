@@ -12,9 +12,9 @@ use tokio_util::sync::WaitForCancellationFuture;
 use super::activity::{Activity, Doing};
 use crate::config::Config;
 
-/// How long an HTTP/1 connection does nothing before it is parked. Short, so that hyper's buffers go round among the
-/// connections in use while many are opened; long enough that a busy client never pays for being parked: it would for
-/// about every request at 0, for none at this.
+/// How long an HTTP/1 connection does nothing before it is parked. To be parked and served again costs about 4 µs of
+/// CPU: a client that sends more than ten requests a second never pays it. Short all the same, so that while many
+/// connections are opened hyper's buffers go round among them; after 1 s, 10,000 of them would hold them all at once.
 pub(super) const PARK_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a connection may do what it does.
