@@ -8,8 +8,9 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
+use super::process::Process;
 use super::{Error, Setup, process, track_event};
 
 /// Connections opened at the same time.
@@ -18,6 +19,10 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Files that a process needs besides its connections.
 const OTHER_FILES: u64 = 256;
 const REPLY_BYTES_MAX: usize = 4_096;
+/// Memory has settled when it has not changed for this many samples in a row.
+const SETTLED_SAMPLES: u32 = 5;
+const SETTLE_PAUSE: Duration = Duration::from_millis(200);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request that any server answers and that leaves the connection open.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 
@@ -43,12 +48,14 @@ pub struct IdleCost {
     pub connections: u32,
     /// The server's resident memory before the first, in bytes.
     pub before_bytes: u64,
-    /// The server's resident memory with all of them open, in bytes.
+    /// The server's resident memory with all of them open and idle for a while, in bytes.
     pub after_bytes: u64,
 }
 
 impl Idle {
-    /// Starts a server, opens the connections, and measures the server's memory with all of them idle.
+    /// Starts a server, opens the connections, and measures the server's memory with all of them idle: when it has
+    /// not changed for a second, or 10 seconds after the last reply, whichever comes first. A server may give back
+    /// what an idle connection does not need, but not at once.
     ///
     /// # Errors
     /// [`Error`] when the server fails, refuses a connection or closes one, or too few files may be open.
@@ -71,7 +78,7 @@ impl Idle {
             }
             left -= now;
         }
-        let after_bytes = server.process().resident_bytes()?;
+        let after_bytes = settled_bytes(server.process()).await?;
         for connection in &open {
             let mut byte = [0];
             // An open connection has nothing to read; a closed one reads as ended.
@@ -87,6 +94,20 @@ impl Idle {
             after_bytes,
         })
     }
+}
+
+/// A process's resident memory once it has settled, or when there is no more time for that.
+async fn settled_bytes(process: Process) -> Result<u64, process::Error> {
+    let until = Instant::now() + SETTLE_TIMEOUT;
+    let mut bytes = process.resident_bytes()?;
+    let mut unchanged = 0;
+    while unchanged < SETTLED_SAMPLES && Instant::now() < until {
+        sleep(SETTLE_PAUSE).await;
+        let now = process.resident_bytes()?;
+        unchanged = if now == bytes { unchanged + 1 } else { 0 };
+        bytes = now;
+    }
+    Ok(bytes)
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, Error> {
