@@ -59,7 +59,7 @@ pub struct Collector {
     rules: judge::Rules,
     append_timeout: Duration,
     retry_after_s: u32,
-    attributes: protocol::Bounds,
+    bounds: protocol::Bounds,
     body: body::Bounds,
     admission: Admission,
     metrics: Arc<Metrics>,
@@ -81,7 +81,7 @@ impl Collector {
             rules: judge::Rules::new(config),
             append_timeout: Duration::from_millis(timeouts.append_timeout_ms),
             retry_after_s: timeouts.retry_after_s,
-            attributes: protocol::Bounds::new(config),
+            bounds: protocol::Bounds::new(config),
             body: body::Bounds::new(config),
             admission: Admission::new(
                 limits.in_flight_bytes_max,
@@ -200,20 +200,20 @@ impl Collector {
             micros,
             text: &rfc3339(micros),
         };
-        let mut judge = Judge::new(&self.rules, &schemas, &body, is_utf8, received, &mut held)?;
+        let reading = protocol::Rules {
+            bounds: &self.bounds,
+            schemas: &schemas,
+        };
+        let mut judge = Judge::new(&self.rules, &reading, &body, is_utf8, received, &mut held)?;
         if framing == Framing::Binary {
-            let draft = cloudevents::read(&head.headers, &quoted, &text, &self.attributes)?;
+            let draft = cloudevents::read(&head.headers, &quoted, &text, reading.bounds)?;
             judge.take(Item {
                 range: 0..body.len(),
                 draft: Ok(draft),
             })?;
         } else {
             let mut events = Split::new(&text, framing)?;
-            let rules = protocol::Rules {
-                bounds: &self.attributes,
-                schemas: &schemas,
-            };
-            while let Some(item) = events.next(&rules)? {
+            while let Some(item) = events.next(&reading)? {
                 judge.take(item)?;
             }
         }

@@ -3,10 +3,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use headgate_schemas::{
-    event::{BAD_EVENTS, Data, Event, Reason, Rejected, Violation},
-    registry::Registry,
-};
+use headgate_schemas::event::{BAD_EVENTS, Data, Event, Reason, Rejected, Violation};
 use headgate_stream::log::Record;
 
 use crate::{
@@ -15,7 +12,7 @@ use crate::{
     config::Config,
     ids::Ids,
     protocol::{
-        attribute_fault,
+        self, attribute_fault,
         native::Draft,
         split::{Item, encoding_fault},
     },
@@ -31,7 +28,6 @@ pub(crate) struct Rules {
     source_default: String,
     events_max: u32,
     event_bytes_max: usize,
-    depth_max: u32,
 }
 
 impl Rules {
@@ -40,7 +36,6 @@ impl Rules {
             source_default: config.source_default.clone(),
             events_max: config.limits.batch_events_max,
             event_bytes_max: usize::try_from(config.limits.event_bytes_max).unwrap_or(usize::MAX),
-            depth_max: config.limits.depth_max,
         }
     }
 }
@@ -73,7 +68,7 @@ struct Span {
 /// Judges the events of one request.
 pub(crate) struct Judge<'a, 'h> {
     rules: &'a Rules,
-    schemas: &'a Registry,
+    reading: &'a protocol::Rules<'a>,
     body: &'a [u8],
     is_utf8: bool,
     ids: Ids,
@@ -88,7 +83,7 @@ pub(crate) struct Judge<'a, 'h> {
 impl<'a, 'h> Judge<'a, 'h> {
     pub(crate) fn new(
         rules: &'a Rules,
-        schemas: &'a Registry,
+        reading: &'a protocol::Rules<'a>,
         body: &'a [u8],
         is_utf8: bool,
         received: Received<'a>,
@@ -99,7 +94,7 @@ impl<'a, 'h> Judge<'a, 'h> {
         held.grow(admitted)?;
         Ok(Self {
             rules,
-            schemas,
+            reading,
             body,
             is_utf8,
             ids: Ids::new(received.micros),
@@ -165,9 +160,8 @@ impl<'a, 'h> Judge<'a, 'h> {
                 vec![attribute_fault("type", "type", message)],
             ));
         }
-        let found = self
-            .schemas
-            .resolve(&event.kind, event.dataschema.as_deref());
+        let protocol::Rules { bounds, schemas } = self.reading;
+        let found = schemas.resolve(&event.kind, event.dataschema.as_deref());
         let schema = found.map_err(|unknown| {
             let name = unknown.attribute();
             (
@@ -181,7 +175,7 @@ impl<'a, 'h> Judge<'a, 'h> {
             Data::None | Data::Base64(_) => "{}",
         };
         let kept = draft.kept.is_some_and(|kept| std::ptr::eq(kept, &**schema));
-        if !kept && let Err(errors) = schema.check(data, self.rules.depth_max) {
+        if !kept && let Err(errors) = schema.check(data, bounds.depth_max) {
             let too_deep = errors.iter().any(|error| error.keyword == "depth");
             let reason = if too_deep {
                 Reason::Malformed
