@@ -3,7 +3,10 @@
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use headgate_schemas::event::{BAD_EVENTS, Data, Event, Reason, Rejected, Violation};
+use headgate_schemas::{
+    event::{BAD_EVENTS, Data, Event, Reason, Rejected, Violation},
+    schema::Schema,
+};
 use headgate_stream::log::Record;
 
 use crate::{
@@ -160,6 +163,26 @@ impl<'a, 'h> Judge<'a, 'h> {
                 vec![attribute_fault("type", "type", message)],
             ));
         }
+        // CloudEvents allows an event without data: here that is an object without members.
+        let data = match event.data {
+            Data::Json(data) => data,
+            Data::None | Data::Base64(_) => "{}",
+        };
+        let schema = match draft.kept {
+            Some(schema) => schema,
+            None => self.held_against(event, data)?,
+        };
+        event.data = Data::Json(data);
+        event.dataschema = Some(Cow::Borrowed(schema.dataschema()));
+        Ok(())
+    }
+
+    /// The schema of an event whose data was not found to keep it while it was read, if it does keep it.
+    fn held_against(
+        &self,
+        event: &Event<'a>,
+        data: &str,
+    ) -> Result<&'a Schema, (Reason, Vec<Violation>)> {
         let protocol::Rules { bounds, schemas } = self.reading;
         let found = schemas.resolve(&event.kind, event.dataschema.as_deref());
         let schema = found.map_err(|unknown| {
@@ -169,24 +192,16 @@ impl<'a, 'h> Judge<'a, 'h> {
                 vec![attribute_fault(name, name, unknown.to_string())],
             )
         })?;
-        // CloudEvents allows an event without data: here that is an object without members.
-        let data = match event.data {
-            Data::Json(data) => data,
-            Data::None | Data::Base64(_) => "{}",
-        };
-        let kept = draft.kept.is_some_and(|kept| std::ptr::eq(kept, &**schema));
-        if !kept && let Err(errors) = schema.check(data, bounds.depth_max) {
+        schema.check(data, bounds.depth_max).map_err(|errors| {
             let too_deep = errors.iter().any(|error| error.keyword == "depth");
             let reason = if too_deep {
                 Reason::Malformed
             } else {
                 Reason::Invalid
             };
-            return Err((reason, errors));
-        }
-        event.data = Data::Json(data);
-        event.dataschema = Some(Cow::Borrowed(schema.dataschema()));
-        Ok(())
+            (reason, errors)
+        })?;
+        Ok(schema)
     }
 
     fn accept(&mut self, mut event: Event<'a>) -> Result<(), Error> {

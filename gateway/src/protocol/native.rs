@@ -18,7 +18,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) event: Event<'a>,
     /// What is wrong; nothing of the event is taken unless this is empty.
     pub(crate) faults: Vec<Violation>,
-    /// The schema that the data was found to keep while it was read, so that it need not be read again.
+    /// The event's schema, when the data was found to keep it while it was read and need not be read again.
     pub(crate) kept: Option<&'a Schema>,
     seen: u16,
 }
@@ -232,7 +232,11 @@ impl<'a> Draft<'a> {
             Known::Source => event.source = text,
             Known::Type => event.kind = text,
             Known::Time => event.time = Some(text),
-            Known::DataSchema => event.dataschema = Some(text),
+            Known::DataSchema => {
+                event.dataschema = Some(text);
+                // If the data stood before this, it was held against another version.
+                self.kept = None;
+            }
             Known::Subject => event.subject = Some(text),
             Known::SentTime => event.senttime = Some(text),
             Known::UserId => event.userid = Some(text),
