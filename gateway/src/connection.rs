@@ -141,3 +141,36 @@ async fn wait<T>(
     }
     waited.ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use headgate_schemas::registry::{Registry, SharedRegistry};
+    use headgate_stream::testing::memory::Memory;
+    use tokio::{net::TcpListener, sync::Semaphore};
+
+    use super::*;
+    use crate::{Parts, Topics, clock};
+
+    /// What a parked connection keeps is its task, and what its socket is to the runtime.
+    #[tokio::test]
+    async fn the_task_of_a_connection_has_no_room_for_hypers_state() {
+        let parts = Parts {
+            writer: Memory::new(1).writer(),
+            schemas: Arc::new(SharedRegistry::new(Registry::empty().unwrap())),
+            topics: Topics::default(),
+            registry: prometheus::Registry::new(),
+            checks: Vec::new(),
+            clock: clock::system(),
+        };
+        let config = Config::default();
+        let collector = Arc::new(Collector::new(&config, parts).unwrap());
+        let shared = Arc::new(Shared::new(&config, collector, Drain::new()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = TcpStream::connect(address).await.unwrap();
+        let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let task = serve(socket, shared, slot);
+        let bytes = std::mem::size_of_val(&task);
+        assert!(bytes <= 1024, "{bytes}");
+    }
+}
