@@ -1,3 +1,4 @@
+use super::text::plain_run;
 use super::*;
 
 fn skips(text: &str) -> Result<(), Syntax> {
