@@ -155,9 +155,12 @@ fn median(mut figures: Vec<f64>) -> f64 {
 
 fn main() {
     // `-- copies 200` measures one row only, for instance under a simulator of caches.
-    let words = std::env::args().skip(1).filter(|word| !word.starts_with('-'));
+    let words = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'));
     let asked: Vec<String> = words.collect();
-    let rounds = std::env::var("HEADGATE_BENCH_ROUNDS").map_or(ROUNDS, |text| text.parse().unwrap());
+    let rounds =
+        std::env::var("HEADGATE_BENCH_ROUNDS").map_or(ROUNDS, |text| text.parse().unwrap());
     println!("set        schemas  resolve + check    resolve alone   (ns of CPU time an event)");
     for different in [false, true] {
         let set = if different { "different" } else { "copies" };

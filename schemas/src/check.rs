@@ -20,7 +20,8 @@ use std::collections::HashMap;
 
 use crate::event::Violation;
 use crate::program::Program;
-use crate::program::node::{Id, Kinds, Node};
+use crate::program::node::{Id, Kinds};
+use crate::program::packed::{Constants, Node, Rules};
 use crate::walk::{Cursor, Kind, Syntax};
 
 use branches::Remembered;
@@ -82,7 +83,8 @@ pub(crate) fn passes(program: &Program, cursor: &mut Cursor<'_>, depth_max: u32)
 
 /// One walk over one text.
 struct Checker<'a> {
-    program: &'a Program,
+    rules: &'a Rules,
+    root: Id,
     depth_max: u32,
     nesting: u32,
     /// Schemas applied by branches so far.
@@ -95,7 +97,8 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     fn new(program: &'a Program, depth_max: u32) -> Self {
         Self {
-            program,
+            rules: program.rules(),
+            root: program.root(),
             depth_max,
             nesting: 0,
             steps: 0,
@@ -106,18 +109,18 @@ impl<'a> Checker<'a> {
 
     fn whole<const REPORT: bool>(&mut self, text: &'a str) -> Verdict {
         let mut cursor = Cursor::new(text, self.depth_max);
-        self.value::<REPORT>(self.program.root(), &mut cursor)?;
+        self.value::<REPORT>(self.root, &mut cursor)?;
         Ok(cursor.end()?)
     }
 
     /// Checks the next value against a node and leaves the cursor behind it.
     #[inline]
     fn value<const REPORT: bool>(&mut self, id: Id, cursor: &mut Cursor<'a>) -> Verdict {
-        let node = self.program.node(id);
-        if node.branches.is_empty() {
-            self.own::<REPORT>(node, cursor)
-        } else {
+        let node = self.rules.node(id);
+        if node.has_branches() {
             self.layered::<REPORT>(id, node, cursor)
+        } else {
+            self.own::<REPORT>(node, cursor)
         }
     }
 
@@ -140,21 +143,24 @@ impl<'a> Checker<'a> {
     #[inline]
     fn own<const REPORT: bool>(&mut self, node: &'a Node, cursor: &mut Cursor<'a>) -> Verdict {
         match cursor.kind()? {
-            Kind::String => self.string::<REPORT>(node, cursor),
-            Kind::Number => self.number::<REPORT>(node, cursor),
+            Kind::String => {
+                let found = cursor.string()?;
+                self.string::<REPORT>(node, found)
+            }
+            Kind::Number => {
+                let found = cursor.number()?;
+                self.number::<REPORT>(node, found)
+            }
             Kind::Bool => {
                 let value = cursor.boolean()?;
                 self.kind::<REPORT>(node, Kinds::BOOLEAN, || value.to_string())?;
-                self.constants::<REPORT>(
-                    node,
-                    |constants| if value { constants.yes } else { constants.no },
-                    || value.to_string(),
-                )
+                let is_one = |one: &Constants| if value { one.yes } else { one.no };
+                self.constants::<REPORT>(node, is_one, || value.to_string())
             }
             Kind::Null => {
                 cursor.null()?;
                 self.kind::<REPORT>(node, Kinds::NULL, || "null".to_owned())?;
-                self.constants::<REPORT>(node, |constants| constants.null, || "null".to_owned())
+                self.constants::<REPORT>(node, |one| one.null, || "null".to_owned())
             }
             Kind::Object => self.object::<REPORT>(node, cursor),
             Kind::Array => self.array::<REPORT>(node, cursor),

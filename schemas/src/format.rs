@@ -12,7 +12,7 @@ pub use time::{date_days, date_time_micros, write_date_time};
 use crate::pattern;
 
 /// A format that strings are held to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
     Date,
     DateTime,

@@ -10,19 +10,26 @@ mod index;
 pub(crate) mod node;
 pub(crate) mod number;
 mod objects;
+mod pack;
+pub(crate) mod packed;
+mod patterns;
 mod read;
 mod rules;
+pub(crate) mod slots;
 mod uri;
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use compile::{Set, compile};
+pub use compile::{compile, compile_all};
 pub(crate) use dialect::escape;
 
 use crate::check;
 use crate::event::Violation;
 use crate::walk::Cursor;
-use node::{Arrays, Id, Node, Objects};
+use node::Id;
+use packed::Rules;
 
 /// A schema document and where it is known to live.
 #[derive(Debug, Clone)]
@@ -47,33 +54,20 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// One compiled schema.
+/// One compiled schema. Those that were compiled together share their rules.
 #[derive(Debug)]
 pub struct Program {
-    nodes: Vec<Node>,
+    rules: Arc<Rules>,
     root: Id,
-    /// The rules that apply where a schema has none of its own.
-    pub(crate) open_objects: Objects,
-    pub(crate) open_arrays: Arrays,
 }
 
 impl Program {
-    fn new(nodes: Vec<Node>, root: Id) -> Self {
-        Self {
-            nodes,
-            root,
-            open_objects: Objects::open(),
-            open_arrays: Arrays::open(),
-        }
-    }
-
     pub(crate) fn root(&self) -> Id {
         self.root
     }
 
-    #[inline]
-    pub(crate) fn node(&self, id: Id) -> &Node {
-        &self.nodes[id.0 as usize]
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Checks one JSON text in which at most `depth_max` arrays and objects nest (and never more than 128).

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::report::Step;
 use super::{Checker, Stop, Verdict, canonical};
-use crate::program::node::{Arrays, Kinds, Node};
+use crate::program::node::{Arrays, Kinds};
+use crate::program::packed::Node;
 use crate::walk::Cursor;
 
 impl<'a> Checker<'a> {
@@ -16,7 +17,7 @@ impl<'a> Checker<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Verdict {
         self.kind::<REPORT>(node, Kinds::ARRAY, || "array".to_owned())?;
-        let rules = node.arrays.as_deref().unwrap_or(&self.program.open_arrays);
+        let rules = self.rules.arrays(node);
         cursor.space();
         let start = cursor.at();
         let (mut count, mut contained) = (0, 0);
@@ -48,7 +49,7 @@ impl<'a> Checker<'a> {
         if rules.unique && count > 1 {
             self.unique::<REPORT>(cursor.moved(start))?;
         }
-        if node.constants.is_empty() {
+        if !node.has_constants() {
             return Ok(());
         }
         self.container_constants::<REPORT>(node, cursor.moved(start), "array")

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::{Checker, NESTING_MAX, Stop, Verdict};
-use crate::program::node::{Branch, Id, Kinds, Node};
+use crate::program::node::{Branch, Id, Kinds};
+use crate::program::packed::Node;
 use crate::walk::{Cursor, Kind};
 
 /// Walks after which results are remembered: schemas that nest their branches through the levels of a value would
@@ -76,7 +77,7 @@ impl<'a> Checker<'a> {
     fn layers<const REPORT: bool>(&mut self, node: &'a Node, cursor: &mut Cursor<'a>) -> Verdict {
         let start = *cursor;
         self.own::<REPORT>(node, cursor)?;
-        for branch in &node.branches {
+        for branch in self.rules.branches(node) {
             match branch {
                 Branch::All(ids) => {
                     for id in ids {
@@ -157,7 +158,7 @@ impl<'a> Checker<'a> {
         };
         let mut fitting = ids
             .iter()
-            .filter(|id| self.program.node(**id).kinds.has(kinds));
+            .filter(|id| self.rules.node(**id).kinds.has(kinds));
         fitting.next().filter(|_| fitting.next().is_none()).copied()
     }
 }

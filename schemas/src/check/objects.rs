@@ -1,10 +1,13 @@
 //! Objects: every key is met once, looked up once, and its value checked while it is read.
 
 use super::report::{Step, shown};
+use super::scalars::may_overflow;
 use super::strangers::Strangers;
 use super::{Checker, Verdict, canonical};
-use crate::program::node::{Id, Kinds, Node, Objects, Slots};
-use crate::walk::{Cursor, Str};
+use crate::program::node::{Id, Kinds};
+use crate::program::packed::{Key, Members, Node, Rare};
+use crate::program::slots::Slots;
+use crate::walk::{Cursor, Kind, Str};
 
 /// What is known about an object while its members are read.
 #[derive(Default)]
@@ -25,28 +28,24 @@ impl<'a> Checker<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Verdict {
         self.kind::<REPORT>(node, Kinds::OBJECT, || "object".to_owned())?;
-        let rules = node
-            .objects
-            .as_deref()
-            .unwrap_or(&self.program.open_objects);
+        let members = self.rules.members(node);
         cursor.space();
         let start = cursor.at();
         let mut progress = Progress::default();
         let mut more = cursor.object()?;
         while more {
-            self.member::<REPORT>(rules, &mut progress, cursor)?;
+            self.member::<REPORT>(&members, &mut progress, cursor)?;
             more = cursor.next_member()?;
         }
-        if !progress.seen.covers(&rules.required) {
-            self.required::<REPORT>(rules, &rules.required, &progress.seen, "required", "")?;
+        if !members.has_required(&progress.seen) {
+            let required = members.required();
+            self.required::<REPORT>(&members, &required, &progress.seen, "required", "")?;
         }
-        if progress.count < rules.count_min || progress.count > rules.count_max {
-            self.object_count::<REPORT>(rules, progress.count)?;
+        if let Some(rare) = members.rare {
+            self.object_count::<REPORT>(rare, progress.count)?;
+            self.dependents::<REPORT>(&members, rare, &progress.seen, cursor.moved(start))?;
         }
-        if !rules.dependent_required.is_empty() || !rules.dependent_schemas.is_empty() {
-            self.dependents::<REPORT>(rules, &progress.seen, cursor.moved(start))?;
-        }
-        if node.constants.is_empty() {
+        if !node.has_constants() {
             return Ok(());
         }
         self.container_constants::<REPORT>(node, cursor.moved(start), "object")
@@ -55,46 +54,53 @@ impl<'a> Checker<'a> {
     #[inline]
     fn member<const REPORT: bool>(
         &mut self,
-        rules: &'a Objects,
+        members: &Members<'a>,
         progress: &mut Progress<'a>,
         cursor: &mut Cursor<'a>,
     ) -> Verdict {
         progress.count += 1;
         cursor.space();
         let start = cursor.at();
-        let guess = rules
-            .names
-            .get(progress.next)
-            .filter(|name| cursor.take(&name.expected));
-        let slot = if guess.is_some() {
-            progress.next
+        let guess = members.keys.get(progress.next).filter(|key| {
+            let (head, len, text) = members.text(key);
+            cursor.take_text(head, len, text)
+        });
+        let (slot, key) = if let Some(key) = guess {
+            (progress.next, key)
         } else {
             let key = cursor.key()?;
             let slot = if key.escaped {
-                rules.slot(&key.decode())
+                members.slot(&key.decode())
             } else {
-                rules.slot(key.raw)
+                members.slot(key.raw)
             };
             let Some(slot) = slot else {
-                return self.stranger::<REPORT>(rules, progress, key, start, cursor);
+                return self.stranger::<REPORT>(members, progress, key, start, cursor);
             };
-            slot
+            (slot, &members.keys[slot])
         };
         progress.next = slot + 1;
-        let name = &rules.names[slot];
         if REPORT {
-            self.report.enter(Step::Name(&name.key));
+            self.report.enter(Step::Name(&members.detail(slot).key));
         }
         if !progress.seen.insert(slot) {
-            self.duplicate::<REPORT>(&name.key)?;
+            self.duplicate::<REPORT>(&members.detail(slot).key)?;
         }
-        if let Some(id) = rules.property_names {
-            self.property_name::<REPORT>(id, &name.key, cursor.moved(start))?;
+        if let Some(id) = members.rare.and_then(|rare| rare.property_names) {
+            let key = &members.detail(slot).key;
+            self.property_name::<REPORT>(id, key, cursor.moved(start))?;
         }
         let value = cursor.at();
-        self.part::<REPORT>(name.schema, name.keyword, cursor)?;
-        for id in &name.more {
-            self.part::<REPORT>(*id, "patternProperties", &mut cursor.moved(value))?;
+        if REPORT {
+            let keyword = members.detail(slot).keyword;
+            self.part::<REPORT>(key.schema, keyword, cursor)?;
+        } else {
+            self.of_key(key, cursor)?;
+        }
+        if key.has_more {
+            for id in &members.detail(slot).more {
+                self.part::<REPORT>(*id, "patternProperties", &mut cursor.moved(value))?;
+            }
         }
         if REPORT {
             self.report.leave();
@@ -102,10 +108,34 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
+    /// Decides on a property's value: without a look at its schema, if its type alone decides.
+    #[inline]
+    fn of_key(&mut self, key: &'a Key, cursor: &mut Cursor<'a>) -> Verdict {
+        match cursor.kind()? {
+            Kind::String if key.free.has(Kinds::STRING) => {
+                cursor.string()?;
+                Ok(())
+            }
+            Kind::Number if key.free.has(Kinds::INTEGER) => {
+                let found = cursor.number()?;
+                let kind = if found.integer {
+                    Kinds::INTEGER
+                } else {
+                    Kinds::FRACTION
+                };
+                if key.free.has(kind) && !may_overflow(found) {
+                    return Ok(());
+                }
+                self.number::<false>(self.rules.node(key.schema), found)
+            }
+            _ => self.value::<false>(key.schema, cursor),
+        }
+    }
+
     /// A member whose key the schema does not mention.
     fn stranger<const REPORT: bool>(
         &mut self,
-        rules: &'a Objects,
+        members: &Members<'a>,
         progress: &mut Progress<'a>,
         key: Str<'a>,
         start: usize,
@@ -117,15 +147,16 @@ impl<'a> Checker<'a> {
         if !progress.strangers.insert(key) {
             self.duplicate::<REPORT>(&key.decode())?;
         }
-        if let Some(id) = rules.property_names {
+        if let Some(id) = members.rare.and_then(|rare| rare.property_names) {
             self.property_name::<REPORT>(id, &key.decode(), cursor.moved(start))?;
         }
         let value = cursor.at();
         let mut matched = false;
-        if !rules.patterns.is_empty() {
+        let patterns = members.rare.map_or(&[][..], |rare| &rare.patterns);
+        if !patterns.is_empty() {
             let decoded = key.decode();
-            for (pattern, id) in &rules.patterns {
-                if pattern.matches(&decoded) {
+            for (pattern, id) in patterns {
+                if self.rules.pattern(*pattern).matches(&decoded) {
                     *cursor = cursor.moved(value);
                     self.part::<REPORT>(*id, "patternProperties", cursor)?;
                     matched = true;
@@ -133,7 +164,7 @@ impl<'a> Checker<'a> {
             }
         }
         if !matched {
-            self.part::<REPORT>(rules.additional, "additionalProperties", cursor)?;
+            self.part::<REPORT>(members.additional(), "additionalProperties", cursor)?;
         }
         if REPORT {
             self.report.leave();
@@ -171,54 +202,49 @@ impl<'a> Checker<'a> {
 
     fn required<const REPORT: bool>(
         &mut self,
-        rules: &'a Objects,
+        members: &Members<'a>,
         wanted: &Slots,
         seen: &Slots,
         keyword: &'static str,
         reason: &str,
     ) -> Verdict {
-        for (slot, name) in rules.names.iter().enumerate() {
+        for slot in 0..members.keys.len() {
             if wanted.has(slot) && !seen.has(slot) {
-                let message = || format!("the property {:?} is missing{reason}", name.key);
+                let key = &members.detail(slot).key;
+                let message = || format!("the property {key:?} is missing{reason}");
                 self.fail::<REPORT>(keyword, message)?;
             }
         }
         Ok(())
     }
 
-    fn object_count<const REPORT: bool>(&mut self, rules: &'a Objects, count: usize) -> Verdict {
-        if count < rules.count_min {
-            let message = || {
-                format!(
-                    "{count} properties are fewer than the minimum of {}",
-                    rules.count_min
-                )
-            };
+    fn object_count<const REPORT: bool>(&mut self, rare: &Rare, count: usize) -> Verdict {
+        let (min, max) = (rare.count_min, rare.count_max);
+        if count < min {
+            let message = || format!("{count} properties are fewer than the minimum of {min}");
             self.fail::<REPORT>("minProperties", message)
-        } else {
-            let message = || {
-                format!(
-                    "{count} properties are more than the maximum of {}",
-                    rules.count_max
-                )
-            };
+        } else if count > max {
+            let message = || format!("{count} properties are more than the maximum of {max}");
             self.fail::<REPORT>("maxProperties", message)
+        } else {
+            Ok(())
         }
     }
 
     fn dependents<const REPORT: bool>(
         &mut self,
-        rules: &'a Objects,
+        members: &Members<'a>,
+        rare: &'a Rare,
         seen: &Slots,
         start: Cursor<'a>,
     ) -> Verdict {
-        for (slot, wanted) in &rules.dependent_required {
+        for (slot, wanted) in &rare.dependent_required {
             if seen.has(*slot) && !seen.covers(wanted) {
-                let reason = format!(" although {:?} is there", rules.names[*slot].key);
-                self.required::<REPORT>(rules, wanted, seen, "dependentRequired", &reason)?;
+                let reason = format!(" although {:?} is there", members.detail(*slot).key);
+                self.required::<REPORT>(members, wanted, seen, "dependentRequired", &reason)?;
             }
         }
-        for (slot, id) in &rules.dependent_schemas {
+        for (slot, id) in &rare.dependent_schemas {
             if seen.has(*slot) {
                 self.part::<REPORT>(*id, "dependentSchemas", &mut { start })?;
             }
@@ -234,16 +260,13 @@ impl<'a> Checker<'a> {
         what: &str,
     ) -> Verdict {
         let mut form = Vec::new();
-        if node
-            .constants
-            .iter()
-            .any(|constants| !constants.containers.is_empty())
-        {
+        let mut constants = self.rules.constants(node).iter();
+        if constants.any(|constants| !constants.detail.containers.is_empty()) {
             canonical::of_next(&mut { start }, &mut form)?;
         }
         self.constants::<REPORT>(
             node,
-            |constants| constants.containers.contains(&form),
+            |constants| constants.detail.containers.contains(&form),
             || format!("this {what}"),
         )
     }

@@ -2,30 +2,26 @@
 
 use super::report::shown;
 use super::{Checker, Verdict};
-use crate::program::node::{Bound, Constants, Kinds, Node, Numbers, Strings};
+use crate::program::node::{Bound, Kinds, Numbers, Strings};
 use crate::program::number::Number;
-use crate::walk::{Cursor, Num};
+use crate::program::packed::{Constants, Node};
+use crate::walk::{Num, Str};
 
 impl<'a> Checker<'a> {
     #[inline]
-    pub(super) fn string<const REPORT: bool>(
-        &mut self,
-        node: &'a Node,
-        cursor: &mut Cursor<'a>,
-    ) -> Verdict {
-        let found = cursor.string()?;
+    pub(super) fn string<const REPORT: bool>(&mut self, node: &'a Node, found: Str<'a>) -> Verdict {
         let quoted = || shown(&format!("\"{}\"", found.raw));
         if !node.kinds.has(Kinds::STRING) {
             return self.kind::<REPORT>(node, Kinds::STRING, || format!("string {}", quoted()));
         }
-        if node.strings.is_none() && node.constants.is_empty() {
+        if node.free.has(Kinds::STRING) {
             return Ok(());
         }
-        let value = found.decode();
-        if let Some(rules) = &node.strings {
+        let (rules, value) = (self.rules, found.decode());
+        if let Some(rules) = rules.strings(node) {
             self.string_rules::<REPORT>(rules, &value)?;
         }
-        let is_one = |constants: &Constants| constants.strings.iter().any(|one| **one == *value);
+        let is_one = |constants: &Constants| rules.is_among(constants, &value);
         self.constants::<REPORT>(node, is_one, quoted)
     }
 
@@ -47,7 +43,8 @@ impl<'a> Checker<'a> {
                 })?;
             }
         }
-        if let Some(pattern) = &rules.pattern
+        if let Some(pattern) = rules.pattern
+            && let pattern = self.rules.pattern(pattern)
             && !pattern.matches(value)
         {
             self.fail::<REPORT>("pattern", || {
@@ -73,12 +70,7 @@ impl<'a> Checker<'a> {
     }
 
     #[inline]
-    pub(super) fn number<const REPORT: bool>(
-        &mut self,
-        node: &'a Node,
-        cursor: &mut Cursor<'a>,
-    ) -> Verdict {
-        let found = cursor.number()?;
+    pub(super) fn number<const REPORT: bool>(&mut self, node: &'a Node, found: Num<'a>) -> Verdict {
         if may_overflow(found) && Number::parse(found.raw).is_none() {
             let message = || format!("{} is beyond the range of a double", shown(found.raw));
             return self.fail::<REPORT>("numberRange", message);
@@ -95,18 +87,19 @@ impl<'a> Checker<'a> {
                 format!("number {}", shown(found.raw))
             });
         }
-        if let Some(rules) = &node.numbers
+        if let Some(rules) = self.rules.numbers(node)
             && !is_quick(found, rules)
             && let Some(value) = Number::parse(found.raw)
         {
             self.number_rules::<REPORT>(rules, found.raw, value)?;
         }
-        if node.constants.is_empty() {
+        if !node.has_constants() {
             return Ok(());
         }
         let value = Number::parse(found.raw);
         let is_one = |constants: &Constants| {
             constants
+                .detail
                 .numbers
                 .iter()
                 .any(|one| value.is_some_and(|v| v.compare(*one).is_eq()))
@@ -167,15 +160,16 @@ impl<'a> Checker<'a> {
         is_one: impl Fn(&Constants) -> bool,
         found: impl Fn() -> String,
     ) -> Verdict {
-        for constants in &node.constants {
+        for constants in self.rules.constants(node) {
             if !is_one(constants) {
-                let wanted = if constants.keyword == "const" {
+                let detail = &*constants.detail;
+                let wanted = if detail.keyword == "const" {
                     ""
                 } else {
                     "one of "
                 };
-                self.fail::<REPORT>(constants.keyword, || {
-                    format!("{} is not {wanted}{}", found(), shown(&constants.shown))
+                self.fail::<REPORT>(detail.keyword, || {
+                    format!("{} is not {wanted}{}", found(), shown(&detail.shown))
                 })?;
             }
         }
@@ -190,7 +184,7 @@ fn code_points(text: &str) -> usize {
 
 /// Whether the number could be beyond the range of f64: it has an exponent or very many digits.
 #[inline]
-fn may_overflow(number: Num<'_>) -> bool {
+pub(super) fn may_overflow(number: Num<'_>) -> bool {
     number.exponent || number.raw.len() > 300
 }
 

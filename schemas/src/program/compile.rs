@@ -1,66 +1,84 @@
 //! From schema documents to nodes: one node a subschema, made from a work list so that no chain of references,
 //! however long, costs stack.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use serde_json::{Map, Value};
 
 use super::dialect::{Dialect, Role, Shape};
 use super::index::{Index, Place};
 use super::node::{Id, Kinds, Node};
+use super::pack::Packer;
+use super::patterns::Patterns;
 use super::{Document, Program, Refused, read};
 
 /// What is allowed beside a `$ref` in draft-07, which ignores it.
 const BESIDE_REF_IN_DRAFT7: &[&str] = &["$ref", "$schema", "definitions"];
 
-/// Compiles a schema. `others` are the documents that it may refer to. For many documents of one set, see [`Set`].
+/// Compiles a schema. `others` are the documents that it may refer to. For many documents of one set, see
+/// [`compile_all`].
 ///
 /// # Errors
 /// Every keyword, value and reference that is not supported, each with its place.
 pub fn compile(root: &Document, others: &[Document]) -> Result<Program, Vec<Refused>> {
     let others = others.iter().filter(|other| other.uri != root.uri);
-    Set::new(std::iter::once(root).chain(others)).compile(0)
+    let index = Index::new(std::iter::once(root).chain(others).collect());
+    let mut programs = Compilation::new(&index).run(0..1);
+    programs.pop().unwrap_or_else(|| Err(Vec::new()))
 }
 
-/// Documents that may refer to each other, indexed once for all of their compilations.
-pub struct Set<'d> {
-    index: Index<'d>,
+/// Compiles every document of a set in which they may refer to each other. Each has a URI of its own. What several
+/// of them say alike is kept once for all of them.
+pub fn compile_all(documents: &[Document]) -> Vec<Result<Program, Vec<Refused>>> {
+    let index = Index::new(documents.iter().collect());
+    Compilation::new(&index).run(0..documents.len())
 }
 
-impl<'d> Set<'d> {
-    /// A set of these documents. Each has a URI of its own.
-    pub fn new(documents: impl IntoIterator<Item = &'d Document>) -> Self {
+/// The compilation of several documents, which share what they can.
+struct Compilation<'d> {
+    index: &'d Index<'d>,
+    patterns: Patterns,
+    packer: Packer,
+}
+
+impl<'d> Compilation<'d> {
+    fn new(index: &'d Index<'d>) -> Self {
         Self {
-            index: Index::new(documents.into_iter().collect()),
+            index,
+            patterns: Patterns::default(),
+            packer: Packer::new(),
         }
     }
 
-    /// Compiles the document at that place in the set.
-    ///
-    /// # Errors
-    /// As of [`compile`].
-    pub fn compile(&self, document: usize) -> Result<Program, Vec<Refused>> {
-        let mut builder = Builder::new(&self.index, document);
+    fn run(mut self, documents: Range<usize>) -> Vec<Result<Program, Vec<Refused>>> {
+        let roots: Vec<_> = documents.map(|document| self.document(document)).collect();
+        let rules = Arc::new(self.packer.finish(self.patterns));
+        let program = |root| Program {
+            rules: Arc::clone(&rules),
+            root,
+        };
+        roots.into_iter().map(|root| root.map(program)).collect()
+    }
+
+    /// Compiles one document; the place of its root among the packed nodes.
+    fn document(&mut self, document: usize) -> Result<Id, Vec<Refused>> {
+        let patterns = std::mem::take(&mut self.patterns);
+        let mut builder = Builder::new(self.index, document, patterns);
         // Definitions that nothing refers to are held to the same rules.
         for place in self.index.places(document) {
             builder.id(place.clone());
         }
         builder.build_all();
         builder.refuse_cycles();
+        self.patterns = builder.patterns;
         if !builder.refused.is_empty() {
             return Err(builder.refused);
         }
-        let mut nodes: Vec<Node> = builder.nodes.into_iter().map(|(node, _)| node).collect();
+        let mut nodes = builder.nodes;
         unalias(&mut nodes);
         // The root is the first place that was given an id.
-        let root = nodes.get(2).and_then(Node::alias_of).unwrap_or(Id(2));
-        Ok(Program::new(nodes, root))
-    }
-}
-
-impl fmt::Debug for Set<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Set").finish_non_exhaustive()
+        let root = nodes.get(2).and_then(|(node, _)| node.alias_of());
+        Ok(self.packer.pack(nodes, root.unwrap_or(Id(2))))
     }
 }
 
@@ -72,6 +90,7 @@ pub(super) struct Builder<'d> {
     nodes: Vec<(Node, Option<Place>)>,
     ids: HashMap<Place, Id>,
     built: usize,
+    pub(super) patterns: Patterns,
     pub(super) refused: Vec<Refused>,
 }
 
@@ -92,8 +111,9 @@ impl Scope<'_> {
 }
 
 impl<'d> Builder<'d> {
-    fn new(index: &'d Index<'d>, document: usize) -> Self {
+    fn new(index: &'d Index<'d>, document: usize, patterns: Patterns) -> Self {
         Self {
+            patterns,
             refused: index.refused(document).to_vec(),
             index,
             document,
@@ -169,10 +189,10 @@ impl<'d> Builder<'d> {
         let kinds = self.read(&scope, "type", read::kinds).unwrap_or(Kinds::ALL);
         Node {
             kinds,
-            strings: self.strings(&scope).map(Box::new),
-            numbers: self.numbers(&scope).map(Box::new),
-            objects: self.objects(&scope).map(Box::new),
-            arrays: self.arrays(&scope).map(Box::new),
+            strings: self.strings(&scope),
+            numbers: self.numbers(&scope),
+            objects: self.objects(&scope),
+            arrays: self.arrays(&scope),
             constants: self.constants(&scope),
             branches: self.branches(&scope),
         }
@@ -313,14 +333,14 @@ fn on_cycles(edges: &[Vec<Id>]) -> Vec<usize> {
 }
 
 /// Makes every reference skip the schemas that are mere `$ref`s: each would cost another walk. There are no cycles.
-fn unalias(nodes: &mut [Node]) {
+fn unalias(nodes: &mut [(Node, Option<Place>)]) {
     let mut targets: Vec<Id> = (0..nodes.len())
         .map(|at| Id(u32::try_from(at).unwrap_or(u32::MAX)))
         .collect();
     for start in 0..nodes.len() {
         let (mut at, mut passed) = (start, Vec::new());
         // What was resolved before is not followed again: the cost of long chains stays linear.
-        while let Some(next) = nodes[at].alias_of()
+        while let Some(next) = nodes[at].0.alias_of()
             && targets[at].0 as usize == at
         {
             passed.push(at);
@@ -330,7 +350,7 @@ fn unalias(nodes: &mut [Node]) {
         passed.into_iter().for_each(|alias| targets[alias] = target);
     }
     let mut change = |id: &mut Id| *id = targets[id.0 as usize];
-    for node in nodes {
+    for (node, _) in nodes {
         node.each_in_place(&mut change);
         node.each_child(&mut change);
     }

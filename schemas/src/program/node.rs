@@ -1,14 +1,15 @@
-//! What a schema is compiled into: an arena of nodes that refer to each other by index.
+//! What a schema is compiled into: nodes that refer to each other by index. They are compared and put together by
+//! [`super::pack`] before anything is checked with them.
 
 use crate::format::Format;
-use crate::pattern::Pattern;
-use crate::walk::Expected;
 
 use super::number::Number;
+use super::patterns::PatternId;
+use super::slots::Slots;
 
 /// Index of a node within its program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Id(pub(super) u32);
+pub(crate) struct Id(pub(crate) u32);
 
 impl Id {
     /// The schema `true`.
@@ -18,7 +19,7 @@ impl Id {
 }
 
 /// A set of JSON types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Kinds(pub(super) u8);
 
 impl Kinds {
@@ -66,14 +67,14 @@ impl Kinds {
 }
 
 /// One subschema.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Node {
     pub(crate) kinds: Kinds,
     /// Rules for strings; `None` when every string will do.
-    pub(crate) strings: Option<Box<Strings>>,
-    pub(crate) numbers: Option<Box<Numbers>>,
-    pub(crate) objects: Option<Box<Objects>>,
-    pub(crate) arrays: Option<Box<Arrays>>,
+    pub(crate) strings: Option<Strings>,
+    pub(crate) numbers: Option<Numbers>,
+    pub(crate) objects: Option<Objects>,
+    pub(crate) arrays: Option<Arrays>,
     /// `enum` and `const`.
     pub(crate) constants: Box<[Constants]>,
     /// Schemas that apply to the same value: each costs another walk over it.
@@ -154,25 +155,25 @@ impl Node {
 }
 
 /// `minLength`, `maxLength`, `pattern`, `format`.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Strings {
     /// In Unicode code points.
     pub(crate) length_min: usize,
     /// In Unicode code points.
     pub(crate) length_max: usize,
-    pub(crate) pattern: Option<Pattern>,
+    pub(crate) pattern: Option<PatternId>,
     pub(crate) format: Option<Format>,
 }
 
 /// One side of a number's range.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Bound {
     pub(crate) limit: Number,
     pub(crate) exclusive: bool,
 }
 
 /// `minimum`, `maximum`, their exclusive forms, `multipleOf`.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Numbers {
     pub(crate) lower: Vec<Bound>,
     pub(crate) upper: Vec<Bound>,
@@ -183,7 +184,7 @@ pub(crate) struct Numbers {
 }
 
 /// The values of an `enum` or of a `const`, by type.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Constants {
     pub(crate) keyword: &'static str,
     pub(crate) strings: Box<[Box<str>]>,
@@ -198,10 +199,9 @@ pub(crate) struct Constants {
 }
 
 /// A property's name that the schema mentions.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Name {
     pub(crate) key: Box<str>,
-    pub(crate) expected: Expected,
     pub(crate) schema: Id,
     /// Further schemas for the same property, from `patternProperties`.
     pub(crate) more: Box<[Id]>,
@@ -209,68 +209,13 @@ pub(crate) struct Name {
     pub(crate) keyword: &'static str,
 }
 
-/// A set of names, by their index in [`Objects::names`].
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Slots {
-    pub(crate) first: u64,
-    /// Slots from 64 on. No allocation while empty.
-    pub(crate) rest: Vec<u64>,
-}
-
-impl Slots {
-    /// Adds a slot; false when it was in the set already.
-    #[inline]
-    pub(crate) fn insert(&mut self, slot: usize) -> bool {
-        let bit = 1_u64 << (slot % 64);
-        let word = if slot < 64 {
-            &mut self.first
-        } else {
-            let index = slot / 64 - 1;
-            if self.rest.len() <= index {
-                self.rest.resize(index + 1, 0);
-            }
-            &mut self.rest[index]
-        };
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
-
-    pub(crate) fn has(&self, slot: usize) -> bool {
-        let word = if slot < 64 {
-            self.first
-        } else {
-            self.rest.get(slot / 64 - 1).copied().unwrap_or(0)
-        };
-        word >> (slot % 64) & 1 == 1
-    }
-
-    /// Whether every slot of `other` is in this set.
-    #[inline]
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        if other.first & !self.first != 0 {
-            return false;
-        }
-        if other.rest.is_empty() {
-            return true;
-        }
-        let mut mine = self.rest.iter().copied().chain(std::iter::repeat(0));
-        other
-            .rest
-            .iter()
-            .all(|word| word & !mine.next().unwrap_or(0) == 0)
-    }
-}
-
 /// The rules for objects.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Objects {
     /// `properties` in declared order, then the other names that `required` and its like mention.
     pub(crate) names: Box<[Name]>,
-    /// (length, first eight bytes, slot) of every name, sorted.
-    pub(crate) sorted: Box<[(usize, u64, usize)]>,
     pub(crate) required: Slots,
-    pub(crate) patterns: Box<[(Pattern, Id)]>,
+    pub(crate) patterns: Box<[(PatternId, Id)]>,
     pub(crate) additional: Id,
     pub(crate) property_names: Option<Id>,
     pub(crate) count_min: usize,
@@ -284,7 +229,6 @@ impl Objects {
     pub(super) fn open() -> Self {
         Self {
             names: Box::default(),
-            sorted: Box::default(),
             required: Slots::default(),
             patterns: Box::default(),
             additional: Id::ANY,
@@ -295,32 +239,10 @@ impl Objects {
             dependent_schemas: Box::default(),
         }
     }
-
-    /// The slot of a key, if the schema mentions it.
-    pub(crate) fn slot(&self, key: &str) -> Option<usize> {
-        let wanted = (key.len(), head(key.as_bytes()));
-        let from = self
-            .sorted
-            .partition_point(|(len, head, _)| (*len, *head) < wanted);
-        self.sorted[from..]
-            .iter()
-            .take_while(|(len, head, _)| (*len, *head) == wanted)
-            .map(|(_, _, slot)| *slot)
-            .find(|slot| wanted.0 <= 8 || *self.names[*slot].key == *key)
-    }
-}
-
-/// The first eight bytes as a number; shorter keys are padded with zeros.
-#[inline]
-pub(super) fn head(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    let len = bytes.len().min(8);
-    word[..len].copy_from_slice(&bytes[..len]);
-    u64::from_le_bytes(word)
 }
 
 /// `contains` with its bounds.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Contains {
     pub(crate) schema: Id,
     pub(crate) min: usize,
@@ -328,7 +250,7 @@ pub(crate) struct Contains {
 }
 
 /// The rules for arrays.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Arrays {
     pub(crate) prefix: Box<[Id]>,
     /// The schema of the elements behind the prefix.
@@ -357,7 +279,7 @@ impl Arrays {
 }
 
 /// Schemas that apply to the same value.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Branch {
     /// `allOf` and `$ref`.
     All(Box<[Id]>),

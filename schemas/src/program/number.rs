@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 
 /// Whole doubles below this magnitude are exact integers: 2^53.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -18,6 +19,29 @@ pub(crate) enum Number {
     Whole(i128),
     /// Anything else; always finite.
     Float(f64),
+}
+
+/// Equal are numbers that are written as the same kind and value, so that what is said of one can be said of the other.
+/// For the mathematical value see [`Number::compare`].
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Whole(a), Self::Whole(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Whole(whole) => whole.hash(state),
+            Self::Float(float) => float.to_bits().hash(state),
+        }
+    }
 }
 
 impl Number {

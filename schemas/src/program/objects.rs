@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::compile::{Builder, Scope};
 use super::dialect::{Dialect, escape};
-use super::node::{Id, Name, Objects, Slots, head};
+use super::node::{Id, Name, Objects};
+use super::patterns::{PatternId, Patterns};
 use super::read;
-use crate::pattern::Pattern;
-use crate::walk::Expected;
+use super::slots::Slots;
 
 /// What one entry of `dependencies` (draft-07), `dependentRequired` or `dependentSchemas` asks for.
 enum Dependency<'d> {
@@ -78,9 +78,8 @@ impl<'d> Builder<'d> {
         objects.names = names
             .found
             .into_iter()
-            .map(|(key, schema)| name(key, schema, &objects))
+            .map(|(key, schema)| name(key, schema, &objects, &self.patterns))
             .collect();
-        objects.sorted = sorted(&objects.names);
         let says_nothing = objects.names.is_empty()
             && objects.patterns.is_empty()
             && objects.additional == Id::ANY
@@ -90,7 +89,7 @@ impl<'d> Builder<'d> {
         (!says_nothing).then_some(objects)
     }
 
-    fn pattern_properties(&mut self, scope: &Scope<'d>) -> Box<[(Pattern, Id)]> {
+    fn pattern_properties(&mut self, scope: &Scope<'d>) -> Box<[(PatternId, Id)]> {
         let mut patterns = Vec::new();
         for key in self
             .read(scope, "patternProperties", read::map)
@@ -98,7 +97,7 @@ impl<'d> Builder<'d> {
             .flatten()
         {
             let key = key.0;
-            match Pattern::new(key) {
+            match self.patterns.id(key) {
                 Ok(pattern) => {
                     let below = format!("patternProperties/{}", escape(key));
                     patterns.push((pattern, self.id(scope.below(&below))));
@@ -141,11 +140,11 @@ impl<'d> Builder<'d> {
 }
 
 /// Decides once which schemas a property of this name has to satisfy.
-fn name(key: String, schema: Option<Id>, objects: &Objects) -> Name {
+fn name(key: String, schema: Option<Id>, objects: &Objects, patterns: &Patterns) -> Name {
     let by_pattern = objects
         .patterns
         .iter()
-        .filter(|(pattern, _)| pattern.matches(&key));
+        .filter(|(pattern, _)| patterns.get(*pattern).matches(&key));
     let mut ids: Vec<Id> = schema
         .into_iter()
         .chain(by_pattern.map(|(_, id)| *id))
@@ -161,18 +160,7 @@ fn name(key: String, schema: Option<Id>, objects: &Objects) -> Name {
     Name {
         schema: ids.remove(0),
         more: ids.into_boxed_slice(),
-        expected: Expected::new(&key),
         key: key.into_boxed_str(),
         keyword,
     }
-}
-
-fn sorted(names: &[Name]) -> Box<[(usize, u64, usize)]> {
-    let mut sorted: Vec<_> = names
-        .iter()
-        .enumerate()
-        .map(|(slot, name)| (name.key.len(), head(name.key.as_bytes()), slot))
-        .collect();
-    sorted.sort_unstable();
-    sorted.into_boxed_slice()
 }

@@ -9,7 +9,6 @@ use super::number::Number;
 use super::read;
 use crate::check::canonical;
 use crate::format::Format;
-use crate::pattern::Pattern;
 
 /// Doubles beyond this are not used as limits of [`Numbers::quick`]: 2^53.
 const QUICK_MAX: f64 = 9_007_199_254_740_992.0;
@@ -20,8 +19,12 @@ impl<'d> Builder<'d> {
     pub(super) fn strings(&mut self, scope: &Scope<'d>) -> Option<Strings> {
         let length_min = self.read(scope, "minLength", read::size);
         let length_max = self.read(scope, "maxLength", read::size);
-        let pattern = self.read(scope, "pattern", |value| {
-            Pattern::new(read::text(value)?).map_err(|refused| refused.to_string())
+        let pattern = self.read(scope, "pattern", read::text);
+        let pattern = pattern.and_then(|source| {
+            let found = self.patterns.id(source);
+            found
+                .map_err(|refused| self.refuse(&scope.place, "pattern", refused.to_string()))
+                .ok()
         });
         let format = self.read(scope, "format", |value| {
             let name = read::text(value)?;

@@ -107,10 +107,9 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
         .map(|found| ((found.file, found.role), found.document))
         .unzip();
     let index = Index::new(&documents);
-    let set = program::Set::new(&documents);
+    let programs = program::compile_all(&documents);
     let mut loaded = Vec::new();
-    for (at, ((file, role), document)) in sources.into_iter().zip(&documents).enumerate() {
-        let program = set.compile(at);
+    for (((file, role), document), program) in sources.into_iter().zip(&documents).zip(programs) {
         let schema = finish(&file, role, document, program, &index, &mut errors);
         loaded.extend(schema.map(|schema| (file, Arc::new(schema))));
     }
