@@ -142,7 +142,19 @@ impl<'a> Checker<'a> {
     /// Checks the next value against the node's own rules.
     #[inline]
     fn own<const REPORT: bool>(&mut self, node: &'a Node, cursor: &mut Cursor<'a>) -> Verdict {
-        match cursor.kind()? {
+        let kind = cursor.kind()?;
+        self.own_of::<REPORT>(node, kind, cursor)
+    }
+
+    /// Checks the next value, which is of this kind, against the node's own rules.
+    #[inline]
+    fn own_of<const REPORT: bool>(
+        &mut self,
+        node: &'a Node,
+        kind: Kind,
+        cursor: &mut Cursor<'a>,
+    ) -> Verdict {
+        match kind {
             Kind::String => {
                 let found = cursor.string()?;
                 self.string::<REPORT>(node, found)

@@ -1,7 +1,7 @@
 //! The set of schemas that a process works with: loaded whole from a directory, looked up by event and version,
 //! replaced whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,11 +17,22 @@ pub use shared::{SharedRegistry, Summary};
 /// A set of schemas, immutable once loaded. The built-in schema `bad_events/1` is always in it.
 #[derive(Debug)]
 pub struct Registry {
-    /// Event, then version. Minors of a major have no gaps and start at 0: the loader saw to it.
-    events: BTreeMap<Arc<str>, BTreeMap<Version, Arc<Schema>>>,
+    /// By event. Minors of a major have no gaps and start at 0: the loader saw to it.
+    events: HashMap<Arc<str>, Versions>,
+    /// By event's name, then version.
+    schemas: Vec<Arc<Schema>>,
     /// Table, then the minors of the major that lands in it, ascending.
     families: BTreeMap<String, Vec<Arc<Schema>>>,
     fingerprint: u64,
+}
+
+/// The schemas of one event.
+#[derive(Debug)]
+struct Versions {
+    /// The last of `all`, which most events ask for: it is found without another look at memory.
+    newest: Arc<Schema>,
+    /// Ascending.
+    all: Vec<(Version, Arc<Schema>)>,
 }
 
 /// Why no schema was found.
@@ -140,45 +151,39 @@ impl Registry {
                 near,
             });
         };
-        let newest = versions
-            .last_key_value()
-            .map(|(version, schema)| (version.major, schema));
-        let asked = match dataschema {
-            None => None,
-            Some(text) => Some(asked_version(event, text)?),
+        let Some(dataschema) = dataschema else {
+            return Ok(&versions.newest);
         };
-        match (asked, newest) {
-            (None, Some((_, schema))) => Ok(schema),
-            (Some(Asked { major, minor }), _) => {
-                let minors = Version { major, minor: 0 }..=Version {
+        let Asked { major, minor } = asked_version(event, dataschema)?;
+        let last = Version {
+            major,
+            minor: minor.unwrap_or(u32::MAX),
+        };
+        let behind = versions.all.partition_point(|(known, _)| *known <= last);
+        match behind.checked_sub(1).and_then(|at| versions.all.get(at)) {
+            Some((version, schema)) if version.major == major => Ok(schema),
+            _ => {
+                let mut known: Vec<u32> = versions.all.iter().map(|(v, _)| v.major).collect();
+                known.dedup();
+                Err(Unknown::Major {
+                    event: event.to_owned(),
                     major,
-                    minor: minor.unwrap_or(u32::MAX),
-                };
-                versions
-                    .range(minors)
-                    .next_back()
-                    .map(|(_, schema)| schema)
-                    .ok_or_else(|| {
-                        let mut known: Vec<u32> =
-                            versions.keys().map(|version| version.major).collect();
-                        known.dedup();
-                        Unknown::Major {
-                            event: event.to_owned(),
-                            major,
-                            known,
-                        }
-                    })
+                    known,
+                })
             }
-            (None, None) => Err(Unknown::Event {
-                event: event.to_owned(),
-                near: Vec::new(),
-            }),
         }
+    }
+
+    /// The schema of exactly this name and version.
+    fn exact(&self, event: &str, version: Version) -> Option<&Arc<Schema>> {
+        let all = &self.events.get(event)?.all;
+        let found = all.binary_search_by_key(&version, |(known, _)| *known);
+        found.ok().map(|at| &all[at].1)
     }
 
     /// Every schema, by event's name, then version; the built-in ones too.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
-        self.events.values().flat_map(BTreeMap::values)
+        self.schemas.iter()
     }
 
     /// The minors of the one major that lands in `table`, ascending.

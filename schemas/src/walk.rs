@@ -235,7 +235,7 @@ impl<'a> Cursor<'a> {
         let kind = self.kind()?;
         let start = self.at;
         match kind {
-            Kind::String => drop(self.string()?),
+            Kind::String => self.pass_string()?,
             Kind::Number => drop(self.number()?),
             Kind::Bool => drop(self.boolean()?),
             Kind::Null => self.null()?,

@@ -1,7 +1,7 @@
 //! Objects: every key is met once, looked up once, and its value checked while it is read.
 
 use super::report::{Step, shown};
-use super::scalars::may_overflow;
+use super::scalars::{kind_of, may_overflow};
 use super::strangers::Strangers;
 use super::{Checker, Verdict, canonical};
 use crate::program::node::{Id, Kinds};
@@ -111,24 +111,24 @@ impl<'a> Checker<'a> {
     /// Decides on a property's value: without a look at its schema, if its type alone decides.
     #[inline]
     fn of_key(&mut self, key: &'a Key, cursor: &mut Cursor<'a>) -> Verdict {
-        match cursor.kind()? {
-            Kind::String if key.free.has(Kinds::STRING) => {
-                cursor.string()?;
-                Ok(())
-            }
+        let kind = cursor.kind()?;
+        match kind {
+            Kind::String if key.free.has(Kinds::STRING) => return Ok(cursor.pass_string()?),
+            Kind::Null if key.free.has(Kinds::NULL) => return Ok(cursor.null()?),
             Kind::Number if key.free.has(Kinds::INTEGER) => {
                 let found = cursor.number()?;
-                let kind = if found.integer {
-                    Kinds::INTEGER
-                } else {
-                    Kinds::FRACTION
-                };
-                if key.free.has(kind) && !may_overflow(found) {
+                if key.free.has(kind_of(found)) && !may_overflow(found) {
                     return Ok(());
                 }
-                self.number::<false>(self.rules.node(key.schema), found)
+                return self.number::<false>(self.rules.node(key.schema), found);
             }
-            _ => self.value::<false>(key.schema, cursor),
+            _ => {}
+        }
+        let node = self.rules.node(key.schema);
+        if node.has_branches() {
+            self.layered::<false>(key.schema, node, cursor)
+        } else {
+            self.own_of::<false>(node, kind, cursor)
         }
     }
 

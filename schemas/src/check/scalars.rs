@@ -76,11 +76,7 @@ impl<'a> Checker<'a> {
             return self.fail::<REPORT>("numberRange", message);
         }
         let kinds = node.kinds;
-        let fits = if found.integer {
-            kinds.has(Kinds::INTEGER)
-        } else {
-            kinds.has(Kinds::FRACTION) || kinds.has(Kinds::INTEGER) && is_whole(found)
-        };
+        let fits = kinds.has(kind_of(found)) || kinds.has(Kinds::INTEGER) && is_whole(found);
         if !fits {
             // A fraction where integers are allowed is told so.
             return self.kind::<REPORT>(node, Kinds::FRACTION, || {
@@ -180,6 +176,16 @@ impl<'a> Checker<'a> {
 /// The number of Unicode code points.
 fn code_points(text: &str) -> usize {
     text.bytes().filter(|byte| (*byte as i8) >= -0x40).count()
+}
+
+/// The type of a number as it is written.
+#[inline]
+pub(super) fn kind_of(number: Num<'_>) -> Kinds {
+    if number.integer {
+        Kinds::INTEGER
+    } else {
+        Kinds::FRACTION
+    }
 }
 
 /// Whether the number could be beyond the range of f64: it has an exponent or very many digits.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Registry;
+use super::{Registry, Versions};
 use crate::event::rejected::BAD_EVENTS;
 use crate::evolve;
 use crate::expand::Index;
@@ -250,10 +250,21 @@ fn assemble(loaded: &[(PathBuf, Arc<Schema>)], errors: &mut Vec<LoadError>) -> R
         }
         family.push(Arc::clone(schema));
     }
-    let parts = events.values().flat_map(BTreeMap::values);
+    let schemas: Vec<Arc<Schema>> = events
+        .values()
+        .flat_map(BTreeMap::values)
+        .cloned()
+        .collect();
+    let parts = schemas.iter();
     let fingerprint = fingerprint(parts.map(|schema| schema.fingerprint.to_le_bytes()));
+    let events = events.into_iter().filter_map(|(event, versions)| {
+        let all: Vec<_> = versions.into_iter().collect();
+        let newest = Arc::clone(&all.last()?.1);
+        Some((event, Versions { newest, all }))
+    });
     Registry {
-        events,
+        events: events.collect(),
+        schemas,
         families,
         fingerprint,
     }

@@ -57,10 +57,7 @@ impl Summary {
 
 /// The schema of the same name and version.
 fn exact<'a>(registry: &'a Registry, schema: &Schema) -> Option<&'a Arc<Schema>> {
-    registry
-        .events
-        .get(schema.name())
-        .and_then(|versions| versions.get(&schema.version()))
+    registry.exact(schema.name(), schema.version())
 }
 
 impl SharedRegistry {

@@ -55,6 +55,23 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// Passes over a string whose value is not asked for; its escapes are checked.
+    #[inline]
+    pub(crate) fn pass_string(&mut self) -> Result<(), Syntax> {
+        self.space();
+        let bytes = self.bytes();
+        if bytes.get(self.at) != Some(&b'"') {
+            return self.fault(Fault::Unexpected);
+        }
+        let start = self.at + 1;
+        let at = plain_run(bytes, start);
+        if bytes.get(at) != Some(&b'"') {
+            return self.string_from(start, at).map(|_| ());
+        }
+        self.at = at + 1;
+        Ok(())
+    }
+
     /// Reads on in a string that has more than plain characters, from the first one that is not.
     #[cold]
     fn string_from(&mut self, start: usize, mut at: usize) -> Result<Str<'a>, Syntax> {
