@@ -136,3 +136,6 @@ fn references(node: &mut Node) -> Vec<Id> {
     node.each_child(&mut |id| found.push(*id));
     found
 }
+
+#[cfg(test)]
+mod tests;
