@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use crate::program::Document;
+use crate::program::{Document, uri};
 
 /// The most values (keywords and their values, counted once per place) of one expanded schema.
 const VALUES_MAX: usize = 20_000;
@@ -100,7 +100,7 @@ impl<'a> Index<'a> {
             return self.targets.get(&uri).cloned();
         }
         let (mut base, mut value) = self.targets.get(document).cloned()?;
-        let pointer = percent_decode(fragment);
+        let pointer = uri::percent_decode(fragment)?;
         for token in pointer.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
             value = match value {
@@ -272,58 +272,12 @@ fn inner_base(base: &str, keywords: &Map<String, Value>) -> String {
     }
 }
 
-/// Resolves a URI reference against an absolute base without a fragment (RFC 3986, 5.2).
+/// Resolves a URI reference against an absolute base without a fragment; the reference's own fragment is kept.
 fn join(base: &str, reference: &str) -> String {
-    let scheme_end = reference
-        .find(':')
-        .filter(|end| !reference[..*end].contains(['/', '#', '?']));
-    if scheme_end.is_some() {
-        return reference.to_owned();
+    match reference.split_once('#') {
+        Some((relative, fragment)) => format!("{}#{fragment}", uri::resolve(base, relative)),
+        None => uri::resolve(base, reference),
     }
-    if reference.is_empty() || reference.starts_with('#') {
-        return format!("{base}{reference}");
-    }
-    let authority = base.find("://").map_or(0, |at| at + 3);
-    let root = base[authority..]
-        .find('/')
-        .map_or(base.len(), |at| authority + at);
-    let (path, fragment) = match reference.find('#') {
-        Some(at) => reference.split_at(at),
-        None => (reference, ""),
-    };
-    let whole = if path.starts_with("//") {
-        return format!("{}{reference}", &base[..authority.saturating_sub(2)]);
-    } else if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        let folder = base[root..]
-            .rfind('/')
-            .map_or("/", |at| &base[root..=root + at]);
-        format!("{folder}{path}")
-    };
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in whole.split('/').skip(1) {
-        match segment {
-            "." => {}
-            ".." => drop(segments.pop()),
-            segment => segments.push(segment),
-        }
-    }
-    format!("{}/{}{fragment}", &base[..root], segments.join("/"))
-}
-
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, tail)) = rest.split_first() {
-        let code = (*byte == b'%')
-            .then(|| tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()))
-            .flatten()
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        bytes.push(code.unwrap_or(*byte));
-        rest = if code.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod compile;
 mod dialect;
+mod graph;
 mod index;
 pub(crate) mod node;
 pub(crate) mod number;
@@ -16,7 +17,7 @@ mod patterns;
 mod read;
 mod rules;
 pub(crate) mod slots;
-mod uri;
+pub(crate) mod uri;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ pub(super) fn split_fragment(reference: &str) -> (&str, &str) {
 }
 
 /// The absolute URI that `reference` (without a fragment) means when it stands in a document at `base`.
-pub(super) fn resolve(base: &str, reference: &str) -> String {
+pub(crate) fn resolve(base: &str, reference: &str) -> String {
     if reference.is_empty() {
         return base.to_owned();
     }
@@ -128,7 +128,7 @@ fn without_dots(path: &str) -> String {
 }
 
 /// Decodes `%41`; `None` when what comes out is not UTF-8 or an escape is broken.
-pub(super) fn percent_decode(text: &str) -> Option<String> {
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
