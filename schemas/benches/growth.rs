@@ -6,6 +6,8 @@
 //! The events are as many and as large in every row. Neither is part of the time. Two sets are measured. In `copies` every schema says the
 //! same under another name; in `different` no two schemas have the name of a property in common.
 //!
+//! `HEADGATE_BENCH_ELSEWHERE_MIB` sets how much is written: the default clears what belongs to one core; more than the
+//! shared cache holds shows what is left when neighbours on the machine have taken that too.
 //! `HEADGATE_BENCH_ROUNDS` sets the measurements of each row, of which the median is shown. With
 //! `HEADGATE_BENCH_UNTIMED` the clock is never read, for simulators that do not know it:
 //! `valgrind --tool=cachegrind --cache-sim=yes <this bench> different 200`.
@@ -30,7 +32,7 @@ const BATCH_EVENTS: usize = 20;
 const DEPTH_MAX: u32 = 32;
 const ROUNDS: usize = 9;
 /// What is written between two batches: more than a core's own caches hold.
-const ELSEWHERE_BYTES: usize = 4 << 20;
+const ELSEWHERE_MIB: usize = 4;
 
 /// CPU time of this thread.
 fn cpu_time(is_timed: bool) -> Duration {
@@ -85,6 +87,7 @@ fn rename_schema(value: &mut Value, schema: usize) {
 
 /// Schemas and events that are spread over them.
 struct Load {
+    elsewhere_mib: usize,
     registry: Registry,
     /// Each event's type and data.
     events: Vec<(String, String)>,
@@ -122,13 +125,17 @@ impl Load {
             assert_eq!(schema.check(&data, DEPTH_MAX), Ok(()));
             events.push((kind, data));
         }
-        Self { registry, events }
+        Self {
+            elsewhere_mib: setting("HEADGATE_BENCH_ELSEWHERE_MIB", ELSEWHERE_MIB),
+            registry,
+            events,
+        }
     }
 
     /// Nanoseconds an event, over all events once.
     fn run(&self, validate: bool, is_timed: bool) -> f64 {
         let mut buffer = String::with_capacity(64 << 10);
-        let mut elsewhere = vec![0_u8; ELSEWHERE_BYTES];
+        let mut elsewhere = vec![0_u8; self.elsewhere_mib << 20];
         let mut spent = Duration::ZERO;
         for batch in self.events.chunks(BATCH_EVENTS) {
             elsewhere.iter_mut().for_each(|byte| *byte ^= 1);
@@ -158,14 +165,17 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
 fn main() {
     // `-- copies 200` measures one row only, for instance under a simulator of caches.
     let words = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-'));
     let asked: Vec<String> = words.collect();
-    let rounds =
-        std::env::var("HEADGATE_BENCH_ROUNDS").map_or(ROUNDS, |text| text.parse().unwrap());
+    let rounds = setting("HEADGATE_BENCH_ROUNDS", ROUNDS);
     let is_timed = std::env::var_os("HEADGATE_BENCH_UNTIMED").is_none();
     println!("set        schemas  resolve + check    resolve alone   (ns of CPU time an event)");
     for different in [false, true] {
