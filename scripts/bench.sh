@@ -39,7 +39,6 @@ run_benches() {
     say "the gateway, beside a bare HTTP server"
     bench_servers gateway gateway
     say "the sink, beside DuckDB"
-    HEADGATE_BENCH_DIR="$bench_dir/land" bench_crate headgate-sink land --features testing >&2
     "$venv_dir/bin/python" tests/compare/duckdb_sink.py "$bench_dir/land" >&2
     say "1 to 200 schemas"
     bench_servers growth growth

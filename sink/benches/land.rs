@@ -2,14 +2,16 @@
 //!
 //! `cargo bench -p headgate-sink --features testing --bench land`
 //!
-//! `HEADGATE_BENCH_EVENTS` sets how many events (default 200,000); `HEADGATE_BENCH_DIR` names a directory in which
-//! the records (`records.ndjson`), the files and the figures (`headgate.json`: codec to microseconds an event) are
-//! kept, for `tests/compare/duckdb_sink.py` to compare with.
+//! `HEADGATE_BENCH_EVENTS` sets how many events (default 200,000), `HEADGATE_BENCH_ROUNDS` how many rounds a codec
+//! gets (default 5). With `HEADGATE_BENCH_DIR` it does not run by itself: it keeps the records (`records.ndjson`)
+//! in that directory, says `ready`, and for each codec's name on a line of its input lands them once, keeps the files
+//! there and prints the CPU microseconds an event. That is how `tests/compare/duckdb_sink.py` alternates between it
+//! and DuckDB.
 
 #[path = "land/events.rs"]
 mod events;
 
-use std::{env, fs, path::Path, sync::Arc, time::Duration};
+use std::{env, fs, io, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use headgate_schemas::registry::Registry;
@@ -19,71 +21,88 @@ use headgate_sink::{
     testing::{Landed, land},
 };
 
-const ROUNDS: usize = 5;
-
 fn main() {
-    let wanted = env::var("HEADGATE_BENCH_EVENTS").ok();
-    let count = wanted.and_then(|text| text.parse().ok()).unwrap_or(200_000);
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/events");
     let registry = match Registry::load(&schemas) {
         Ok(registry) => Arc::new(registry),
         Err(errors) => panic!("{errors}"),
     };
-    let records: Vec<Bytes> = events::records(count).collect();
-    let bytes: usize = records.iter().map(Bytes::len).sum();
-    println!("{count} events, {} bytes each", bytes / count);
-    let mut figures = serde_json::Map::new();
-    for compression in [Compression::Snappy, Compression::Zstd] {
-        let config = Config {
-            compression,
-            ..Config::default()
-        };
-        let mut rounds = Vec::new();
-        let mut landed = Vec::new();
-        for _ in 0..ROUNDS {
-            let before = cpu_time();
-            landed = land(&registry, &config, &records);
-            rounds.push((cpu_time() - before).as_nanos() as f64 / count as f64 / 1e3);
-        }
-        rounds.sort_by(f64::total_cmp);
-        let size: usize = landed.iter().map(|file| file.bytes.len()).sum();
-        let rows: u64 = landed.iter().map(|file| file.rows).sum();
-        assert_eq!(rows, count as u64);
-        println!(
-            "{compression:?}: {:.2} us CPU an event (median of {ROUNDS}; least {:.2}), {:.1} MB in {} files",
-            rounds[ROUNDS / 2],
-            rounds[0],
-            size as f64 / 1e6,
-            landed.len()
-        );
-        let codec = format!("{compression:?}").to_lowercase();
-        figures.insert(codec, rounds[ROUNDS / 2].into());
-        keep(&records, &landed, compression);
-    }
-    if let Ok(dir) = env::var("HEADGATE_BENCH_DIR") {
-        let figures = serde_json::Value::Object(figures).to_string();
-        fs::write(Path::new(&dir).join("headgate.json"), figures)
-            .expect("the directory can be written");
+    let records: Vec<Bytes> = events::records(setting("HEADGATE_BENCH_EVENTS", 200_000)).collect();
+    match env::var("HEADGATE_BENCH_DIR") {
+        Ok(dir) => on_request(&registry, &records, Path::new(&dir)),
+        Err(_) => alone(&registry, &records),
     }
 }
 
-fn keep(records: &[Bytes], landed: &[Landed], compression: Compression) {
-    let Ok(dir) = env::var("HEADGATE_BENCH_DIR") else {
-        return;
-    };
-    let dir = Path::new(&dir);
+/// Runs all rounds of one codec after the other's, and prints their medians.
+fn alone(registry: &Arc<Registry>, records: &[Bytes]) {
+    let bytes: usize = records.iter().map(Bytes::len).sum();
+    println!(
+        "{} events, {} bytes each",
+        records.len(),
+        bytes / records.len()
+    );
+    let count = setting("HEADGATE_BENCH_ROUNDS", 5);
+    for codec in [Compression::Snappy, Compression::Zstd] {
+        let (mut rounds, landed): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| round(registry, records, codec)).unzip();
+        rounds.sort_by(f64::total_cmp);
+        let files = landed.last().map_or(&[][..], Vec::as_slice);
+        let size: usize = files.iter().map(|file| file.bytes.len()).sum();
+        println!(
+            "{codec:?}: {:.2} us CPU an event (median of {count}; least {:.2}), {:.1} MB in {} files",
+            rounds[count / 2],
+            rounds[0],
+            size as f64 / 1e6,
+            files.len()
+        );
+    }
+}
+
+/// Runs one round for each line of the input.
+fn on_request(registry: &Arc<Registry>, records: &[Bytes], dir: &Path) {
     let mut lines = Vec::new();
     for record in records {
         lines.extend_from_slice(record);
         lines.push(b'\n');
     }
-    let written =
-        fs::create_dir_all(dir).and_then(|()| fs::write(dir.join("records.ndjson"), lines));
-    written.expect("the directory can be written");
-    for (index, file) in landed.iter().enumerate() {
-        let name = format!("{compression:?}-{index}.parquet").to_lowercase();
-        fs::write(dir.join(name), &file.bytes).expect("the directory can be written");
+    fs::create_dir_all(dir)
+        .and_then(|()| fs::write(dir.join("records.ndjson"), lines))
+        .expect("the directory can be written");
+    println!("ready");
+    for line in io::stdin().lines() {
+        let name = line.expect("the input is text");
+        let codec = match name.as_str() {
+            "snappy" => Compression::Snappy,
+            "zstd" => Compression::Zstd,
+            other => panic!("`{other}` is neither snappy nor zstd"),
+        };
+        let (us, landed) = round(registry, records, codec);
+        for (index, file) in landed.iter().enumerate() {
+            fs::write(dir.join(format!("{name}-{index}.parquet")), &file.bytes)
+                .expect("the directory can be written");
+        }
+        println!("{us}");
     }
+}
+
+/// Lands all records once: CPU microseconds an event, and the files.
+fn round(registry: &Arc<Registry>, records: &[Bytes], codec: Compression) -> (f64, Vec<Landed>) {
+    let config = Config {
+        compression: codec,
+        ..Config::default()
+    };
+    let before = cpu_time();
+    let landed = land(registry, &config, records);
+    let spent = cpu_time() - before;
+    let rows: u64 = landed.iter().map(|file| file.rows).sum();
+    assert_eq!(rows, records.len() as u64);
+    (spent.as_nanos() as f64 / records.len() as f64 / 1e3, landed)
+}
+
+fn setting<T: FromStr>(name: &str, default: T) -> T {
+    let text = env::var(name).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// This thread's time on a processor: neighbours on the machine do not count.

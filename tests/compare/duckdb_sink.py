@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
-"""Lands the same events with DuckDB, on one thread, with the same columns and codec, and compares.
+"""Lands the same events with Headgate's sink and with DuckDB, on one thread each, with the same columns and codec.
 
-    HEADGATE_BENCH_DIR=/tmp/land cargo bench -p headgate-sink --features testing --bench land
-    python3 tests/compare/duckdb_sink.py /tmp/land
+    python3 tests/compare/duckdb_sink.py /tmp/land [ROUNDS]
 
-Prints both CPU times an event (medians of five) and the sizes of both files, checks that both hold the same rows, and
-writes the figures to compared.json.
+Builds and runs the sink's bench `land` (or the command in HEADGATE_BENCH_LAND), which keeps its records and files in the
+directory and runs a round when it is told to. A round of the one follows a round of the other, so that a machine whose speed changes slows both; the ratio
+is taken round by round, and its median is what counts. Prints both CPU times an event and the sizes of both files,
+checks that both hold the same rows, and writes the figures to compared.json.
 """
 
 import json
+import os
 import pathlib
 import resource
 import statistics
+import subprocess
 import sys
 
 import duckdb
 
-ROUNDS = 5
+ROUNDS = 7
+BENCH = "cargo bench --locked --quiet -p headgate-sink --features testing --bench land"
 
 CONTEXT = {
     "ip": "VARCHAR",
@@ -88,49 +92,91 @@ def cpu_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def main(folder):
-    records = folder / "records.ndjson"
+class Headgate:
+    """The sink's bench, waiting to be told to run a round."""
+
+    def __init__(self, folder):
+        environment = os.environ | {"HEADGATE_BENCH_DIR": str(folder)}
+        self.bench = subprocess.Popen(
+            os.environ.get("HEADGATE_BENCH_LAND", BENCH).split(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.answer("ready")
+
+    def answer(self, expected=None):
+        line = self.bench.stdout.readline().strip()
+        if not line or expected not in (None, line):
+            sys.exit(f"the sink's bench did not run: {line!r}")
+        return line
+
+    def land(self, codec):
+        """CPU microseconds an event."""
+        self.bench.stdin.write(f"{codec}\n")
+        self.bench.stdin.flush()
+        return float(self.answer())
+
+    def stop(self):
+        self.bench.stdin.close()
+        self.bench.wait()
+
+
+def land_with_duckdb(connection, records, codec, target):
+    """CPU microseconds an event."""
+    level = ", COMPRESSION_LEVEL 1" if codec == "zstd" else ""
+    before = cpu_seconds()
+    written = connection.execute(
+        f"COPY ({query(records)}) TO '{target}' (FORMAT parquet, COMPRESSION {codec}{level})"
+    ).fetchone()
+    return (cpu_seconds() - before) / written[0] * 1e6
+
+
+def same_rows(connection, ours, target):
+    """How many rows both hold; they must be the same ones, but for the version that DuckDB does not split off."""
+    names = "[" + ", ".join(f"'{path}'" for path in ours) + "]"
+    what = "count(*), count(DISTINCT event_id), sum(hash(COLUMNS(* EXCLUDE (schema_version))))"
+    own, theirs = (
+        connection.execute(f"SELECT {what} FROM read_parquet({files})").fetchone() for files in (names, f"'{target}'")
+    )
+    assert theirs == own, (theirs, own)
+    return own[0]
+
+
+def compare(folder, rounds):
     connection = duckdb.connect()
-    measured = json.loads((folder / "headgate.json").read_text())
-    compared = {}
     connection.execute("SET threads TO 1; SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
+    records = folder / "records.ndjson"
+    headgate = Headgate(folder)
+    compared = {}
     for codec in ("snappy", "zstd"):
         target = folder / f"duckdb-{codec}.parquet"
-        spent = []
-        for _ in range(ROUNDS):
-            before = cpu_seconds()
-            level = ", COMPRESSION_LEVEL 1" if codec == "zstd" else ""
-            connection.execute(
-                f"COPY ({query(records)}) TO '{target}' (FORMAT parquet, COMPRESSION {codec}{level})"
-            )
-            spent.append(cpu_seconds() - before)
-        ours = sorted(folder.glob(f"{codec}-*.parquet"))
-        names = "[" + ", ".join(f"'{path}'" for path in ours) + "]"
-        same = "count(*), count(DISTINCT event_id), sum(hash(event_id, received_at, properties_price, context_page_url))"
-        theirs = connection.execute(
-            f"SELECT {same} FROM '{target}'"
-        ).fetchone()
-        own = connection.execute(f"SELECT {same} FROM read_parquet({names})").fetchone()
-        assert theirs == own, (theirs, own)
-        rows = own[0]
-        size = sum(path.stat().st_size for path in ours)
-        spent_us = statistics.median(spent) / rows * 1e6
+        pairs = [
+            (headgate.land(codec), land_with_duckdb(connection, records, codec, target)) for _ in range(rounds)
+        ]
+        ratios = sorted(theirs / ours for ours, theirs in pairs)
+        files = sorted(folder.glob(f"{codec}-*.parquet"))
+        size, duckdb_size = sum(path.stat().st_size for path in files), target.stat().st_size
         compared[codec] = {
-            "events": rows,
-            "headgate_us": measured[codec],
+            "events": same_rows(connection, files, target),
+            "rounds": rounds,
+            "headgate_us": statistics.median(ours for ours, _ in pairs),
+            "duckdb_us": statistics.median(theirs for _, theirs in pairs),
+            "ratio": statistics.median(ratios),
+            "ratio_least": ratios[0],
+            "ratio_most": ratios[-1],
             "headgate_bytes": size,
-            "duckdb_us": spent_us,
-            "duckdb_bytes": target.stat().st_size,
+            "duckdb_bytes": duckdb_size,
         }
         print(
-            f"{codec}: Headgate {measured[codec]:.2f}, DuckDB {spent_us:.2f} us CPU an event "
-            f"({spent_us / measured[codec]:.2f} times); files {size / 1e6:.1f} and {target.stat().st_size / 1e6:.1f} MB "
-            f"({size / target.stat().st_size:.2f} times)"
+            "{}: Headgate {headgate_us:.2f}, DuckDB {duckdb_us:.2f} us CPU an event; round by round {ratio:.2f} times "
+            "({ratio_least:.2f} to {ratio_most:.2f}, {rounds} rounds); files {:.1f} and {:.1f} MB ({:.3f} times)".format(
+                codec, size / 1e6, duckdb_size / 1e6, size / duckdb_size, **compared[codec]
+            ),
+            flush=True,
         )
+    headgate.stop()
     (folder / "compared.json").write_text(json.dumps(compared, indent=2))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    main(pathlib.Path(sys.argv[1]))
+    compare(pathlib.Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else ROUNDS)
