@@ -1,30 +1,27 @@
-//! The sink, top to bottom: read, batch, land, and go on from where the commit log ends.
+//! The sink's loop: read, batch, land, and go on from where the commit log ends.
 //!
 //! While one batch lands the next one fills; when that is full too, reading stops until there is room. Where to
 //! read from is the commit log's to say, never memory's and never the stream's: on every assignment, and after
 //! every batch that was lost to another sink, reading goes to the log's tail.
 
-use std::{collections::BTreeSet, fmt, future::pending, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::pending, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt};
-use headgate_schemas::registry::SharedRegistry;
 use headgate_stream::log::{Delivery, Partition, Position, ReadError, Reader, StreamId};
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::Mutex,
     time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     batch::{Batch, Cause},
-    clock::Clock,
     commit::{self, Log, Range},
     config::Config,
-    land::{EncodeError, Landed, Lander},
+    land::{Landed, Lander},
     metrics::Metrics,
     retry::Retry,
-    store::Store,
-    sweep,
+    sink::Error,
 };
 
 /// How often the lag is looked at.
@@ -33,170 +30,14 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an unavailable stream is left alone.
 const READ_PAUSE: Duration = Duration::from_millis(500);
 
-/// Why a sink cannot work or go on. Faults of the store are not here: they are waited out.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A setting is wrong.
-    #[error("sink.{key}: {reason}")]
-    Config {
-        /// The setting.
-        key: &'static str,
-        /// What is wrong and what is allowed.
-        reason: String,
-    },
-    /// The metrics cannot be registered.
-    #[error("cannot register the sink's metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// The stream cannot be read on.
-    #[error("cannot read the stream: {0}")]
-    Read(#[from] ReadError),
-    /// The commit log is broken.
-    #[error(transparent)]
-    Commit(#[from] commit::Error),
-    /// A data file could not be made.
-    #[error("cannot make a data file: {0}")]
-    Encode(String),
-    /// The runtime is shutting down.
-    #[error("the runtime stopped the sink's work")]
-    Stopped,
-}
-
-impl From<EncodeError> for Error {
-    fn from(error: EncodeError) -> Self {
-        Self::Encode(error.to_string())
-    }
-}
-
-/// What a sink works with.
-#[derive(Clone)]
-pub struct Parts {
-    /// Where files and the commit log go.
-    pub store: Arc<dyn Store>,
-    /// The schemas that tables are derived from. A reload takes effect with the next batch.
-    pub schemas: Arc<SharedRegistry>,
-    /// Where the sink's metrics are registered.
-    pub metrics: prometheus::Registry,
-    /// The time.
-    pub clock: Clock,
-}
-
-impl fmt::Debug for Parts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts")
-            .field("store", &self.store)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A sink, ready to run. A clone runs beside it on another stream and shares its threads and metrics.
-#[derive(Debug, Clone)]
-pub struct Sink {
-    config: Arc<Config>,
-    parts: Parts,
-    metrics: Metrics,
-    encode: Arc<Semaphore>,
-    /// Held by the one clone that sweeps.
-    sweeping: Arc<Mutex<()>>,
-}
-
-impl Sink {
-    /// Checks the settings and registers the metrics. Nothing is read or written yet.
-    ///
-    /// # Errors
-    /// [`Error::Config`], or [`Error::Metrics`] when the registry has a sink's metrics already.
-    pub fn open(config: Config, parts: Parts) -> Result<Self, Error> {
-        if let Some((key, reason)) = config.problems().into_iter().next() {
-            return Err(Error::Config { key, reason });
-        }
-        Ok(Self {
-            metrics: Metrics::new(&parts.metrics)?,
-            encode: Arc::new(Semaphore::new(config.encode_threads_max)),
-            config: Arc::new(config),
-            parts,
-            sweeping: Arc::default(),
-        })
-    }
-
-    /// Lands what the reader delivers, until `shutdown` or until the stream is closed; what was read by then still
-    /// lands, within `drain_deadline_ms`.
-    ///
-    /// # Errors
-    /// When landing cannot go on safely: a corrupt stream, a broken commit log. A failing store is no error.
-    pub async fn run(
-        self,
-        reader: Box<dyn Reader>,
-        shutdown: CancellationToken,
-    ) -> Result<(), Error> {
-        let sweep = async {
-            let _only = self.sweeping.lock().await;
-            sweep::run(
-                &*self.parts.store,
-                &self.config,
-                &self.parts.clock,
-                &self.metrics,
-            )
-            .await
-        };
-        tokio::select! {
-            ended = self.consume(reader, shutdown) => ended,
-            never = sweep => match never {},
-        }
-    }
-
-    async fn consume(
-        &self,
-        reader: Box<dyn Reader>,
-        shutdown: CancellationToken,
-    ) -> Result<(), Error> {
-        let stream = reader.stream().clone();
-        let retry = Retry::new(&self.config, self.metrics.clone());
-        let open = || {
-            let store = Arc::clone(&self.parts.store);
-            Log::open(store, stream.clone(), self.config.checkpoint_commits)
-        };
-        let log = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            log = retry.until("read the commit log", commit::Error::transient, open) => log?,
-        };
-        let log = Arc::new(Mutex::new(log));
-        let mut lag = interval(LAG_INTERVAL);
-        lag.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let consumer = Consumer {
-            lander: Arc::new(Lander {
-                config: Arc::clone(&self.config),
-                store: Arc::clone(&self.parts.store),
-                schemas: Arc::clone(&self.parts.schemas),
-                metrics: self.metrics.clone(),
-                clock: Arc::clone(&self.parts.clock),
-                retry: retry.clone(),
-                encode: Arc::clone(&self.encode),
-                stream: stream.name.clone(),
-                log: Arc::clone(&log),
-                tables: std::sync::Mutex::new(None),
-            }),
-            config: Arc::clone(&self.config),
-            metrics: self.metrics.clone(),
-            retry,
-            stream,
-            reader,
-            log,
-            filling: Batch::default(),
-            landing: None,
-            assigned: BTreeSet::new(),
-            to_seek: Vec::new(),
-            lag,
-        };
-        consumer.run(shutdown).await
-    }
-}
-
 /// A batch on its way, and what the log covers once it is there.
 struct Landing {
     work: BoxFuture<'static, Result<Landed, Error>>,
     ranges: Vec<Range>,
 }
 
-struct Consumer {
+/// One stream's loop.
+pub(crate) struct Consumer {
     lander: Arc<Lander>,
     config: Arc<Config>,
     metrics: Metrics,
@@ -214,7 +55,29 @@ struct Consumer {
 }
 
 impl Consumer {
-    async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
+    /// A loop that has read nothing yet; the reader's stream is the lander's.
+    pub(crate) fn new(lander: Lander, reader: Box<dyn Reader>) -> Self {
+        let mut lag = interval(LAG_INTERVAL);
+        lag.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            config: Arc::clone(&lander.config),
+            metrics: lander.metrics.clone(),
+            retry: lander.retry.clone(),
+            stream: reader.stream().clone(),
+            reader,
+            log: Arc::clone(&lander.log),
+            lander: Arc::new(lander),
+            filling: Batch::default(),
+            landing: None,
+            assigned: BTreeSet::new(),
+            to_seek: Vec::new(),
+            lag,
+        }
+    }
+
+    /// Reads and lands until `shutdown`, until the stream is closed or until it cannot go on; then lands what was
+    /// read, within `drain_deadline_ms`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
         // Dropped halfway, `read` leaves everything in `self`, the batch that lands included.
         let read = tokio::select! {
             biased;
@@ -380,6 +243,3 @@ async fn at(instant: Option<std::time::Instant>) {
         None => pending().await,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -24,10 +24,10 @@ use crate::{
     clock::Clock,
     commit::{self, File, Log, Outcome, Proposal},
     config::Config,
-    consume::Error,
     metrics::Metrics,
     retry::{PAUSE_MIN, Retry},
     route::Tables,
+    sink::Error,
     store::Store,
 };
 

@@ -1,6 +1,6 @@
 //! Stream in, tables out: lands a stream's events as Parquet files, each event exactly once.
 //!
-//! Start reading at `consume`. A record is routed to its [`table`], decoded into columns and encoded by `land`; the
+//! Start reading at `sink`, then `consume`. A record is routed to its [`table`], decoded into columns and encoded by `land`; the
 //! files go to a [`store`], and one record in the [`commit`] log makes them count.
 
 mod batch;
@@ -14,6 +14,7 @@ mod land;
 pub mod metrics;
 mod retry;
 mod route;
+mod sink;
 pub mod store;
 mod sweep;
 pub mod table;
@@ -22,4 +23,4 @@ pub mod testing;
 
 pub use clock::Clock;
 pub use config::Config;
-pub use consume::{Error, Parts, Sink};
+pub use sink::{Error, Parts, Sink};

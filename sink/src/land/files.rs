@@ -14,9 +14,9 @@ use crate::{
     columns::Rows,
     commit::File,
     config::Config,
-    consume::Error,
     encode::{Encoded, Encoder},
     route::{Group, route, text},
+    sink::Error,
     store,
 };
 

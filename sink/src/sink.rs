@@ -1,0 +1,167 @@
+//! A sink as its users see it: what it needs, what it can fail with, and how it is opened and run.
+//!
+//! The work itself is [`Consumer`]'s: see `consume`.
+
+use std::{fmt, sync::Arc};
+
+use headgate_schemas::registry::SharedRegistry;
+use headgate_stream::log::{ReadError, Reader};
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    commit::{self, Log},
+    config::Config,
+    consume::Consumer,
+    land::{EncodeError, Lander},
+    metrics::Metrics,
+    retry::Retry,
+    store::Store,
+    sweep,
+};
+
+/// Why a sink cannot work or go on. Faults of the store are not here: they are waited out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error("sink.{key}: {reason}")]
+    Config {
+        /// The setting.
+        key: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The metrics cannot be registered.
+    #[error("cannot register the sink's metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The stream cannot be read on.
+    #[error("cannot read the stream: {0}")]
+    Read(#[from] ReadError),
+    /// The commit log is broken.
+    #[error(transparent)]
+    Commit(#[from] commit::Error),
+    /// A data file could not be made.
+    #[error("cannot make a data file: {0}")]
+    Encode(String),
+    /// The runtime is shutting down.
+    #[error("the runtime stopped the sink's work")]
+    Stopped,
+}
+
+impl From<EncodeError> for Error {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error.to_string())
+    }
+}
+
+/// What a sink works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where files and the commit log go.
+    pub store: Arc<dyn Store>,
+    /// The schemas that tables are derived from. A reload takes effect with the next batch.
+    pub schemas: Arc<SharedRegistry>,
+    /// Where the sink's metrics are registered.
+    pub metrics: prometheus::Registry,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A sink, ready to run. A clone runs beside it on another stream and shares its threads and metrics.
+#[derive(Debug, Clone)]
+pub struct Sink {
+    config: Arc<Config>,
+    parts: Parts,
+    metrics: Metrics,
+    encode: Arc<Semaphore>,
+    /// Held by the one clone that sweeps.
+    sweeping: Arc<Mutex<()>>,
+}
+
+impl Sink {
+    /// Checks the settings and registers the metrics. Nothing is read or written yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`], or [`Error::Metrics`] when the registry has a sink's metrics already.
+    pub fn open(config: Config, parts: Parts) -> Result<Self, Error> {
+        if let Some((key, reason)) = config.problems().into_iter().next() {
+            return Err(Error::Config { key, reason });
+        }
+        Ok(Self {
+            metrics: Metrics::new(&parts.metrics)?,
+            encode: Arc::new(Semaphore::new(config.encode_threads_max)),
+            config: Arc::new(config),
+            parts,
+            sweeping: Arc::default(),
+        })
+    }
+
+    /// Lands what the reader delivers, until `shutdown` or until the stream is closed; what was read by then still
+    /// lands, within `drain_deadline_ms`.
+    ///
+    /// # Errors
+    /// When landing cannot go on safely: a corrupt stream, a broken commit log. A failing store is no error.
+    pub async fn run(
+        self,
+        reader: Box<dyn Reader>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        let sweep = async {
+            let _only = self.sweeping.lock().await;
+            sweep::run(
+                &*self.parts.store,
+                &self.config,
+                &self.parts.clock,
+                &self.metrics,
+            )
+            .await
+        };
+        tokio::select! {
+            ended = self.consume(reader, shutdown) => ended,
+            never = sweep => match never {},
+        }
+    }
+
+    async fn consume(
+        &self,
+        reader: Box<dyn Reader>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        let stream = reader.stream().clone();
+        let retry = Retry::new(&self.config, self.metrics.clone());
+        let open = || {
+            let store = Arc::clone(&self.parts.store);
+            Log::open(store, stream.clone(), self.config.checkpoint_commits)
+        };
+        let log = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            log = retry.until("read the commit log", commit::Error::transient, open) => log?,
+        };
+        let log = Arc::new(Mutex::new(log));
+        let lander = Lander {
+            config: Arc::clone(&self.config),
+            store: Arc::clone(&self.parts.store),
+            schemas: Arc::clone(&self.parts.schemas),
+            metrics: self.metrics.clone(),
+            clock: Arc::clone(&self.parts.clock),
+            retry,
+            encode: Arc::clone(&self.encode),
+            stream: stream.name,
+            log,
+            tables: std::sync::Mutex::new(None),
+        };
+        Consumer::new(lander, reader).run(shutdown).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
