@@ -1,30 +1,34 @@
 //! Rows of one table and hour into Parquet files.
 
+mod bounds;
+mod codec;
+mod column;
 mod dictionary;
+mod hybrid;
+mod sample;
+mod values;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::{
-    arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
-    basic::{self, ZstdLevel},
+    arrow::ArrowSchemaConverter,
     errors::ParquetError,
-    file::properties::{EnabledStatistics, WriterProperties},
-    schema::types::ColumnPath,
+    file::{properties::WriterProperties, writer::SerializedFileWriter},
 };
 
+use self::{
+    codec::Codec,
+    column::{ColumnWriter, Plan},
+};
 use crate::{
     columns::Finished,
-    config::{Compression, Config},
-    table::{Column, Table, Type, at},
+    config::Config,
+    table::{Column, Table, at},
 };
-
-/// One false positive in a hundred: a look-up by event id reads one file too many in a hundred.
-const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// The first rows, by which the columns' encodings are chosen.
 const SAMPLE_ROWS: u64 = 4_096;
-
-/// zstd's own default trades three times the time of level 1 for a few percent.
-const ZSTD_LEVEL: i32 = 1;
 
 /// An encoded file.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ pub(crate) struct Encoded {
 pub(crate) struct Encoder<'c> {
     config: &'c Config,
     table: &'c Table,
+    codec: Codec,
     /// How many rows may come at most; sizes the bloom filter.
     rows_left: u64,
     /// The first rows, until they are enough to judge by.
@@ -48,23 +53,31 @@ pub(crate) struct Encoder<'c> {
     files: Vec<Encoded>,
 }
 
+/// A file growing.
 struct Open {
-    writer: ArrowWriter<Vec<u8>>,
+    writer: SerializedFileWriter<Vec<u8>>,
+    /// The row group's columns; none between two row groups.
+    columns: Vec<ColumnWriter>,
     rows: u64,
     received_ms: (i64, i64),
 }
 
 impl<'c> Encoder<'c> {
-    pub(crate) fn new(config: &'c Config, table: &'c Table, rows_max: u64) -> Self {
-        Self {
+    pub(crate) fn new(
+        config: &'c Config,
+        table: &'c Table,
+        rows_max: u64,
+    ) -> Result<Self, ParquetError> {
+        Ok(Self {
             config,
             table,
+            codec: Codec::new(config.compression)?,
             rows_left: rows_max,
             sample: Vec::new(),
             dictionaries: None,
             open: None,
             files: Vec::new(),
-        }
+        })
     }
 
     /// Takes rows: the first ones are held until the encodings can be chosen by them.
@@ -100,7 +113,7 @@ impl<'c> Encoder<'c> {
                 .iter()
                 .map(|rows| rows.batch.column(index))
                 .collect();
-            dictionary::is_worth(column.kind, &values, sampled, self.rows_left)
+            sample::is_worth(column.kind, &values, sampled, self.rows_left)
         };
         if self.dictionaries.is_none() {
             let columns = self.table.columns().iter().enumerate();
@@ -114,29 +127,35 @@ impl<'c> Encoder<'c> {
         let Some(received_ms) = rows.received_ms else {
             return Ok(());
         };
-        let dictionaries = self.dictionaries.as_deref().unwrap_or_default();
         let open = match &mut self.open {
             Some(open) => open,
-            none => none.insert(Open {
-                writer: writer(self.config, self.table, self.rows_left, dictionaries)?,
-                rows: 0,
-                received_ms,
-            }),
+            none => none.insert(Open::new(self.table, received_ms)?),
         };
-        open.writer.write(&rows.batch)?;
-        open.rows += rows.batch.num_rows() as u64;
+        if open.columns.is_empty() {
+            let dictionaries = self.dictionaries.as_deref().unwrap_or_default();
+            open.columns = columns(&open.writer, self.table, dictionaries, self.rows_left)?;
+        }
+        for (column, array) in open.columns.iter_mut().zip(rows.batch.columns()) {
+            column.append(array, &mut self.codec)?;
+        }
+        let count = rows.batch.num_rows() as u64;
+        open.rows += count;
         open.received_ms.0 = open.received_ms.0.min(received_ms.0);
         open.received_ms.1 = open.received_ms.1.max(received_ms.1);
-        self.rows_left = self.rows_left.saturating_sub(rows.batch.num_rows() as u64);
-        let size = open.writer.bytes_written() + open.writer.in_progress_size();
-        if size as u64 >= self.config.file_bytes_max {
-            self.close()?;
+        self.rows_left = self.rows_left.saturating_sub(count);
+        let group = open.columns.iter().map(|c| c.bytes() as u64).sum::<u64>();
+        if open.writer.bytes_written() as u64 + group >= self.config.file_bytes_max {
+            self.close()
+        } else if group >= self.config.row_group_bytes_max {
+            open.end_group(&mut self.codec)
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     fn close(&mut self) -> Result<(), ParquetError> {
-        if let Some(open) = self.open.take() {
+        if let Some(mut open) = self.open.take() {
+            open.end_group(&mut self.codec)?;
             self.files.push(Encoded {
                 bytes: open.writer.into_inner()?.into(),
                 rows: open.rows,
@@ -147,41 +166,49 @@ impl<'c> Encoder<'c> {
     }
 }
 
-fn writer(
-    config: &Config,
-    table: &Table,
-    rows_max: u64,
-    dictionaries: &[bool],
-) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
-    let id = ColumnPath::from(table.columns()[at::EVENT_ID].name.as_str());
-    let compression = match config.compression {
-        Compression::Snappy => basic::Compression::SNAPPY,
-        Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?),
-    };
-    let mut properties = WriterProperties::builder()
-        .set_compression(compression)
-        .set_created_by(concat!("headgate ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_max_row_group_bytes(usize::try_from(config.row_group_bytes_max).ok())
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_column_bloom_filter_enabled(id.clone(), true)
-        .set_column_bloom_filter_fpp(id.clone(), BLOOM_FALSE_POSITIVES)
-        .set_column_bloom_filter_max_ndv(id, rows_max.max(1));
-    for (column, dictionary) in table.columns().iter().zip(dictionaries) {
-        if !dictionary {
-            let path = ColumnPath::from(column.name.as_str());
-            properties = properties.set_column_dictionary_enabled(path.clone(), false);
-            // The least and the greatest of texts that hardly repeat rule out no file for anybody.
-            if matches!(column.kind, Type::Text | Type::Json) {
-                properties =
-                    properties.set_column_statistics_enabled(path, EnabledStatistics::None);
-            }
-        }
+impl Open {
+    fn new(table: &Table, received_ms: (i64, i64)) -> Result<Self, ParquetError> {
+        let properties = WriterProperties::builder()
+            .set_created_by(concat!("headgate ", env!("CARGO_PKG_VERSION")).to_owned());
+        // The Parquet types say all that the Arrow schema would: without it a small file is a few KB smaller.
+        let schema = ArrowSchemaConverter::new().convert(&table.arrow_schema())?;
+        let (root, properties) = (schema.root_schema_ptr(), Arc::new(properties.build()));
+        Ok(Self {
+            writer: SerializedFileWriter::new(Vec::new(), root, properties)?,
+            columns: Vec::new(),
+            rows: 0,
+            received_ms,
+        })
     }
-    // The Parquet types say all that the Arrow schema would: without it a small file is a few KB smaller.
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties.build())
-        .with_skip_arrow_metadata(true);
-    ArrowWriter::try_new_with_options(Vec::new(), table.arrow_schema(), options)
+
+    fn end_group(&mut self, codec: &mut Codec) -> Result<(), ParquetError> {
+        let mut group = self.writer.next_row_group()?;
+        for column in self.columns.drain(..) {
+            let (bytes, closed) = column.close(codec)?;
+            group.append_column(&bytes, closed)?;
+        }
+        group.close().map(drop)
+    }
+}
+
+/// The columns of a row group to which at most `rows_max` rows will come.
+fn columns(
+    file: &SerializedFileWriter<Vec<u8>>,
+    table: &Table,
+    dictionaries: &[bool],
+    rows_max: u64,
+) -> Result<Vec<ColumnWriter>, ParquetError> {
+    let described = file.schema_descr().columns().iter();
+    let planned = table.columns().iter().zip(dictionaries).enumerate();
+    let column = |(descr, (index, (column, dictionary))): (_, (usize, (&Column, &bool)))| {
+        let plan = Plan {
+            kind: column.kind,
+            dictionary: *dictionary,
+            bloom_values: (index == at::EVENT_ID).then_some(rows_max),
+        };
+        ColumnWriter::new(Arc::clone(descr), plan)
+    };
+    described.zip(planned).map(column).collect()
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use crate::table::Type;
 
 /// Of this many distinct values among a hundred a dictionary saves nothing: it only costs its look-ups.
 const DISTINCT_PERCENT_MAX: f64 = 60.0;
-/// Past this the writer gives a dictionary up (parquet's default).
-const DICTIONARY_BYTES_MAX: f64 = (1 << 20) as f64;
+/// Past this a dictionary is given up.
+const DICTIONARY_BYTES_MAX: f64 = super::dictionary::BYTES_MAX as f64;
 /// A text's length is written before it.
 const LENGTH_BYTES: usize = 4;
 

@@ -1,14 +1,19 @@
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::Int64Type,
+};
 use parquet::{
     arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
-    basic,
+    basic::{self, ZstdLevel},
     file::{
+        metadata::ColumnChunkMetaData,
         reader::{FileReader, SerializedFileReader},
         serialized_reader::ReadOptionsBuilder,
     },
 };
 
 use super::*;
-use crate::{columns::Rows, table::tests::registry};
+use crate::{columns::Rows, config::Compression, table::tests::registry};
 
 fn table() -> Table {
     let schema = r#"{"type": "object", "properties": {"n": {"type": "integer"}, "kind": {"enum": ["a", "b"]},
@@ -20,17 +25,22 @@ fn table() -> Table {
     )
 }
 
+fn kind_of(n: u32) -> Option<&'static str> {
+    [Some("a"), None, Some("b")][n as usize % 3]
+}
+
 fn record(n: u32) -> String {
+    let kind = kind_of(n).map_or("null".to_owned(), |kind| format!("\"{kind}\""));
     format!(
         r#"{{"specversion":"1.0","id":"e{n}","source":"web","type":"thing","dataschema":"thing/1",
-        "receivedtime":"2026-11-22T20:00:{:02}Z","data":{{"n":{n},"kind":"a","at":"2026-11-22T20:00:00Z"}}}}"#,
+        "receivedtime":"2026-11-22T20:00:{:02}Z","data":{{"n":{n},"kind":{kind},"at":"2026-11-22T20:00:00Z"}}}}"#,
         n % 60
     )
 }
 
 fn encode(config: &Config, rows: std::ops::Range<u32>) -> Vec<Encoded> {
     let table = table();
-    let mut encoder = Encoder::new(config, &table, rows.len() as u64);
+    let mut encoder = Encoder::new(config, &table, rows.len() as u64).unwrap();
     let mut chunk = Rows::new(&table, 100, 20);
     for n in rows {
         chunk.append(&record(n), 0).unwrap();
@@ -74,6 +84,94 @@ fn a_file_has_the_codec_the_types_and_a_bloom_filter_on_the_event_id_alone() {
                 .iter()
                 .all(|column| column.compression() == codec)
         );
+    }
+}
+
+/// The least and the greatest value, the nulls, and whether there is a dictionary, by the column's name.
+fn described(file: &Encoded, name: &str) -> (Option<(Vec<u8>, Vec<u8>)>, Option<u64>, bool) {
+    let file = SerializedFileReader::new(file.bytes.clone()).unwrap();
+    let group = file.metadata().row_group(0);
+    let is_it = |column: &&ColumnChunkMetaData| column.column_path().string() == name;
+    let column = group.columns().iter().find(is_it).unwrap();
+    let statistics = column.statistics();
+    let bounds = statistics.and_then(|s| Some((s.min_bytes_opt()?, s.max_bytes_opt()?)));
+    (
+        bounds.map(|(least, most)| (least.to_vec(), most.to_vec())),
+        statistics.and_then(|s| s.null_count_opt()),
+        column.dictionary_page_offset().is_some(),
+    )
+}
+
+#[test]
+fn every_column_has_statistics_but_texts_that_hardly_repeat() {
+    let files = encode(&Config::default(), 0..6_000);
+    let micros = |seconds: i64| (1_795_377_600 + seconds) * 1_000_000;
+    let bytes = |value: i64| value.to_le_bytes().to_vec();
+    for (name, bounds, nulls, dictionary) in [
+        ("event_id", None, None, false),
+        (
+            "event_type",
+            Some((b"thing".to_vec(), b"thing".to_vec())),
+            Some(0),
+            true,
+        ),
+        (
+            "received_at",
+            Some((bytes(micros(0)), bytes(micros(59)))),
+            Some(0),
+            true,
+        ),
+        ("user_id", None, Some(6_000), true),
+        ("n", Some((bytes(0), bytes(5_999))), Some(0), false),
+        (
+            "kind",
+            Some((b"a".to_vec(), b"b".to_vec())),
+            Some(2_000),
+            true,
+        ),
+        (
+            "at",
+            Some((bytes(micros(0)), bytes(micros(0)))),
+            Some(0),
+            true,
+        ),
+    ] {
+        assert_eq!(
+            described(&files[0], name),
+            (bounds, nulls, dictionary),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_over_pages_and_row_groups() {
+    for row_group_bytes_max in [1 << 14, 1 << 30] {
+        let config = Config {
+            row_group_bytes_max,
+            ..Config::default()
+        };
+        let files = encode(&config, 0..45_000);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(files[0].bytes.clone()).unwrap();
+        assert_eq!(
+            reader.metadata().num_row_groups() > 1,
+            row_group_bytes_max == 1 << 14
+        );
+        let mut row = 0_u32;
+        for batch in reader.build().unwrap() {
+            let batch = batch.unwrap();
+            let ids = batch.column_by_name("event_id").unwrap().as_string::<i32>();
+            let kinds = batch.column_by_name("kind").unwrap().as_string::<i32>();
+            let numbers = batch.column_by_name("n").unwrap();
+            for (index, number) in numbers.as_primitive::<Int64Type>().iter().enumerate() {
+                assert_eq!(ids.value(index), format!("e{row}"));
+                assert_eq!(number, Some(row.into()));
+                let kind = kinds.is_valid(index).then(|| kinds.value(index));
+                assert_eq!(kind, kind_of(row));
+                row += 1;
+            }
+        }
+        assert_eq!(row, 45_000);
     }
 }
 

@@ -197,7 +197,7 @@ pub(crate) fn encode(
 ) -> Result<EncodedGroup, EncodeError> {
     let table = &*group.table;
     let mut quarantine = Quarantine::default();
-    let mut encoder = Encoder::new(config, table, group.rows.len() as u64);
+    let mut encoder = Encoder::new(config, table, group.rows.len() as u64)?;
     let mut rows = Rows::new(
         table,
         group.rows.len().min(CHUNK_ROWS),
