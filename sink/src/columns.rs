@@ -5,9 +5,8 @@
 
 mod builder;
 mod filled;
+mod number;
 mod rest;
-
-use std::borrow::Cow;
 
 use arrow::{
     array::{ArrayRef, BooleanArray, RecordBatch},
@@ -25,7 +24,7 @@ use self::{
     filled::Filled,
     rest::Rest,
 };
-use crate::table::{Members, Node, Table, at};
+use crate::table::{Member, Members, Node, Table, at};
 
 /// Why a record is not a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,30 +154,55 @@ impl<'t> Rows<'t> {
         let mut next = 0;
         while more {
             cursor.space();
-            let guess = object.members.get(next);
-            let (found, key) = match guess.filter(|member| cursor.take(&member.key)) {
-                Some(member) => (Some(next), Cow::Borrowed(member.name.as_str())),
-                None => {
-                    let key = cursor.key()?;
-                    (object.find(&key, next), key.decode())
+            match object.members.get(next).filter(|m| cursor.take(&m.key)) {
+                Some(member) => {
+                    next += 1;
+                    self.member(object, member, cursor)?;
                 }
-            };
-            let misfit = match found {
-                Some(index) => {
-                    next = index + 1;
-                    match &object.members[index].node {
-                        Node::Column(column) => self.column(*column, cursor)?,
-                        Node::Object(members) => self.object(members, cursor)?,
-                    }
-                }
-                None => Some(cursor.skip()?),
-            };
-            if let Some(raw) = misfit {
-                self.rest.member(&object.pointer, &key, raw);
+                None => next = self.sought_member(object, next, cursor)?,
             }
             more = cursor.next_member()?;
         }
         Ok(None)
+    }
+
+    /// Reads a member's value.
+    #[inline]
+    fn member(
+        &mut self,
+        object: &'t Members,
+        member: &'t Member,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(), Syntax> {
+        let misfit = match &member.node {
+            Node::Column(column) => self.column(*column, cursor)?,
+            Node::Object(members) => self.object(members, cursor)?,
+        };
+        if let Some(raw) = misfit {
+            self.rest.member(&object.pointer, &member.name, raw);
+        }
+        Ok(())
+    }
+
+    /// Reads a member that is not the `next` one; the place of the one that should follow it.
+    fn sought_member(
+        &mut self,
+        object: &'t Members,
+        next: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<usize, Syntax> {
+        let key = cursor.key()?;
+        match object.find(&key, next) {
+            Some(index) => {
+                self.member(object, &object.members[index], cursor)?;
+                Ok(index + 1)
+            }
+            None => {
+                let raw = cursor.skip()?;
+                self.rest.member(&object.pointer, &key.decode(), raw);
+                Ok(next)
+            }
+        }
     }
 
     /// Reads one value into a column; returns it when it does not fit there.

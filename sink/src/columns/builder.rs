@@ -8,18 +8,16 @@ use arrow::array::{
 };
 use headgate_schemas::{
     format::{date_days, date_time_micros},
-    walk::{Cursor, Kind, Num, Syntax},
+    walk::{Cursor, Kind, Syntax},
 };
 
+use super::number::{integer, number};
 use crate::table::Type;
 
 /// What a text takes on average, in bytes: room is made for it beforehand.
 const TEXT_BYTES: usize = 24;
 /// The next rows' texts get as much room as these took, and one part in this many more.
 const TEXT_BYTES_SPARE: usize = 8;
-
-/// Integers up to here are exact as doubles.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A column's builder.
 #[derive(Debug)]
@@ -74,54 +72,40 @@ impl Builder {
     /// Reads one value, and appends it if it fits.
     #[inline]
     pub(super) fn read<'a>(&mut self, cursor: &mut Cursor<'a>) -> Result<Read<'a>, Syntax> {
-        let kind = cursor.kind()?;
-        let start = cursor.at();
-        let fits = match (self, kind) {
-            (_, Kind::Null) => {
-                cursor.null()?;
-                return Ok(Read::Null);
+        // Nearly every value is of the column's type: it is read as such, and looked at again if it is not.
+        let before = *cursor;
+        if self.read_own(cursor) {
+            return Ok(Read::Value);
+        }
+        *cursor = before;
+        other(cursor)
+    }
+
+    /// Reads and appends a value of the column's own type; false, and the cursor anywhere, when it is none.
+    #[inline]
+    fn read_own(&mut self, cursor: &mut Cursor<'_>) -> bool {
+        match self {
+            Self::Text(b) => text(cursor, |text| b.append_value(text)),
+            Self::Integer(b) => append(cursor.number().ok().and_then(integer), |v| {
+                b.append_value(v)
+            }),
+            Self::Number(b) => append(cursor.number().ok().and_then(number), |v| b.append_value(v)),
+            Self::Boolean(b) => append(cursor.boolean().ok(), |v| b.append_value(v)),
+            Self::Json(b) => match cursor.kind() {
+                Ok(Kind::Null) | Err(_) => false,
+                Ok(_) => append(cursor.skip().ok(), |v| b.append_value(v)),
+            },
+            Self::Timestamp(b) => {
+                let mut micros = None;
+                text(cursor, |text| micros = date_time_micros(text));
+                append(micros, |v| b.append_value(v))
             }
-            (Self::Text(b), Kind::String) => {
-                let text = cursor.string()?;
-                if text.escaped {
-                    b.append_value(text.decode());
-                } else {
-                    b.append_value(text.raw);
-                }
-                true
+            Self::Date(b) => {
+                let mut days = None;
+                text(cursor, |text| days = date_days(text));
+                append(days, |v| b.append_value(v))
             }
-            (Self::Json(b), _) => {
-                b.append_value(cursor.skip()?);
-                true
-            }
-            (Self::Integer(b), Kind::Number) => {
-                append(integer(cursor.number()?), |v| b.append_value(v))
-            }
-            (Self::Number(b), Kind::Number) => {
-                append(number(cursor.number()?), |v| b.append_value(v))
-            }
-            (Self::Boolean(b), Kind::Bool) => {
-                b.append_value(cursor.boolean()?);
-                true
-            }
-            (Self::Timestamp(b), Kind::String) => {
-                append(date_time_micros(&cursor.string()?.decode()), |v| {
-                    b.append_value(v)
-                })
-            }
-            (Self::Date(b), Kind::String) => {
-                append(date_days(&cursor.string()?.decode()), |v| b.append_value(v))
-            }
-            _ => {
-                cursor.skip()?;
-                false
-            }
-        };
-        Ok(if fits {
-            Read::Value
-        } else {
-            Read::Misfit(cursor.slice(start, cursor.at()))
-        })
+        }
     }
 
     /// Appends an attribute's text; only text columns are asked to.
@@ -174,19 +158,30 @@ fn timestamps(rows: usize) -> TimestampMicrosecondBuilder {
     TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")
 }
 
+/// Reads a value that is not of the column's type.
+#[cold]
+fn other<'a>(cursor: &mut Cursor<'a>) -> Result<Read<'a>, Syntax> {
+    if cursor.kind()? == Kind::Null {
+        return cursor.null().map(|()| Read::Null);
+    }
+    cursor.skip().map(Read::Misfit)
+}
+
+#[inline]
 fn append<T>(value: Option<T>, append: impl FnOnce(T)) -> bool {
     value.map(append).is_some()
 }
 
-/// An integer as JSON Schema has it: `1.0` and `1e3` are integers too.
-fn integer(number: Num<'_>) -> Option<i64> {
-    number.as_i64().or_else(|| {
-        let double = number.as_f64();
-        let exact = !number.integer && double.fract() == 0.0 && double.abs() <= EXACT_MAX;
-        exact.then_some(double as i64)
-    })
-}
-
-fn number(number: Num<'_>) -> Option<f64> {
-    Some(number.as_f64()).filter(|double| double.is_finite())
+/// Reads a string, whose text `take` gets; false when there is none.
+#[inline]
+fn text(cursor: &mut Cursor<'_>, take: impl FnOnce(&str)) -> bool {
+    let Ok(text) = cursor.string() else {
+        return false;
+    };
+    if text.escaped {
+        take(&text.decode());
+    } else {
+        take(text.raw);
+    }
+    true
 }
