@@ -215,14 +215,10 @@ impl<'a> Reading<'a> {
     #[inline]
     fn expected(&mut self) -> Option<usize> {
         self.cursor.space();
-        let ahead = ORDER.iter().enumerate().skip(self.next);
-        for (place, key) in ahead {
-            if self.cursor.take(key) {
-                self.next = place + 1;
-                return Some(place);
-            }
-        }
-        None
+        let ahead = &ORDER[self.next..];
+        let place = self.next + ahead.iter().position(|key| self.cursor.take(key))?;
+        self.next = place + 1;
+        Some(place)
     }
 
     fn one_attribute(&mut self, key: Str<'a>) -> Result<(), Error> {
@@ -233,16 +229,17 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads the value of a known attribute.
+    #[inline]
     fn known(&mut self, place: usize) -> Result<(), Error> {
-        let name = NAMES[place];
         if self.seen & (1 << place) != 0 {
-            return Err(Error::Duplicate(name.to_owned()));
+            return Err(Error::Duplicate(NAMES[place].to_owned()));
         }
         self.seen |= 1 << place;
-        if self.cursor.kind()? == Kind::Null {
-            return Ok(self.cursor.null()?);
-        }
-        let text = self.text_of(name)?.decode();
+        // Nearly every value is a string; what is none leaves the cursor where it was.
+        let Ok(text) = self.cursor.string() else {
+            return self.no_text(place);
+        };
+        let text = text.decode();
         match place {
             0 if text == "1.0" => self.specversion = true,
             0 => return Err(Error::SpecVersion(text.into_owned())),
@@ -252,6 +249,15 @@ impl<'a> Reading<'a> {
             _ => *self.optional(place) = Some(text),
         }
         Ok(())
+    }
+
+    /// The value of a known attribute that is no string: null, or an error.
+    #[cold]
+    fn no_text(&mut self, place: usize) -> Result<(), Error> {
+        if self.cursor.kind()? == Kind::Null {
+            return Ok(self.cursor.null()?);
+        }
+        self.text_of(NAMES[place]).map(drop)
     }
 
     fn optional(&mut self, place: usize) -> &mut Option<Cow<'a, str>> {

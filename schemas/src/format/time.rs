@@ -14,7 +14,53 @@ const MICROS_MAX: i64 = 253_402_300_800 * MICROS_A_SECOND - 1;
 /// written) is the first second of the next day, as in POSIX time. `None` when the text is no `date-time`.
 #[inline]
 pub fn date_time_micros(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
+    match in_utc(text.as_bytes()) {
+        Some(micros) => Some(micros),
+        None => in_any_form(text.as_bytes()),
+    }
+}
+
+/// The commonest forms, which gateway and SDKs write: UTC, whole seconds, milliseconds or microseconds
+/// (`2026-11-22T20:07:54.123456Z`). `None`: another form, or none at all.
+#[inline]
+fn in_utc(bytes: &[u8]) -> Option<i64> {
+    let (second, rest) = bytes.split_first_chunk::<19>()?;
+    let separators = [second[4], second[7], second[10], second[13], second[16]];
+    if separators != *b"--T::" {
+        return None;
+    }
+    // Subtracted from each digit at once; whatever was none is then above 9.
+    let digit = second.map(|byte| byte.wrapping_sub(b'0'));
+    let all = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
+    if all.iter().any(|at| digit[*at] > 9) {
+        return None;
+    }
+    let two = |at: usize| i32::from(digit[at] * 10 + digit[at + 1]);
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let micros = match rest {
+        [b'Z'] => 0,
+        [b'.', fraction @ .., b'Z'] if matches!(fraction.len(), 3 | 6) => {
+            let micros = fraction.iter().try_fold(0, |sum, byte| {
+                let digit = byte.wrapping_sub(b'0');
+                (digit < 10).then(|| sum * 10 + i64::from(digit))
+            })?;
+            if fraction.len() == 3 {
+                micros * 1_000
+            } else {
+                micros
+            }
+        }
+        _ => return None,
+    };
+    let days = days_from_civil(two(0) * 100 + two(2), two(5), two(8))?;
+    let seconds = i64::from(days) * SECONDS_A_DAY + i64::from(hour * 3_600 + minute * 60 + second);
+    Some(seconds * MICROS_A_SECOND + micros)
+}
+
+fn in_any_form(bytes: &[u8]) -> Option<i64> {
     let days = days_of(bytes.get(..10)?)?;
     if !matches!(bytes.get(10)?, b'T' | b't') {
         return None;
@@ -135,7 +181,12 @@ fn days_of(bytes: &[u8]) -> Option<i32> {
         return None;
     }
     let year = two(bytes, 0)? * 100 + two(bytes, 2)?;
-    let (month, day) = (two(bytes, 5)?, two(bytes, 8)?);
+    days_from_civil(year, two(bytes, 5)?, two(bytes, 8)?)
+}
+
+/// Days since the epoch of a day in the calendar; `None` when there is no such day.
+#[inline]
+fn days_from_civil(year: i32, month: i32, day: i32) -> Option<i32> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days_in_month = match month {
         2 if leap => 29,
@@ -214,6 +265,9 @@ mod tests {
             "2026-11-22T20:07:54.1+05:30",
             "1969-12-31T23:59:59.999999999-00:01",
             "2000-02-29t12:00:00z",
+            "2026-11-22T20:07:54.123Z",
+            "2026-11-22T20:07:54.12Z",
+            "2026-11-22T20:07:54.1234567Z",
             "0000-01-01T00:00:00Z",
         ] {
             let jiff: jiff::Timestamp = text.parse().unwrap();
@@ -257,6 +311,12 @@ mod tests {
             "2026-11-22 20:07:54Z",
             "2026-11-22T20:07:54",
             "2026-11-22T20:07:54.Z",
+            "2026-11-22T20:07:54.12aZ",
+            "2026-11-22T20:07:54.12345:Z",
+            "2026-11-22T2:007:54Z",
+            "2026-11-22T20:60:54Z",
+            "2026-00-22T20:07:54.123Z",
+            "2026-11-31T20:07:54.123Z",
             "2026-11-22T24:00:00Z",
             "2026-02-29T00:00:00Z",
             "2026-13-01T00:00:00Z",
