@@ -2,6 +2,7 @@
 
 use std::io;
 
+use bytes::Bytes;
 use parquet::{
     basic::{self, ZstdLevel},
     errors::ParquetError,
@@ -15,6 +16,8 @@ const ZSTD_LEVEL: i32 = 1;
 /// A compressor with its output buffer.
 pub(super) struct Codec {
     compressor: Compressor,
+    /// The page as it is put together, kept for its memory.
+    page: Vec<u8>,
     out: Vec<u8>,
 }
 
@@ -31,6 +34,7 @@ impl Codec {
         };
         Ok(Self {
             compressor,
+            page: Vec::new(),
             out: Vec::new(),
         })
     }
@@ -43,8 +47,21 @@ impl Codec {
         })
     }
 
-    /// The page, compressed. Valid until the next call.
-    pub(super) fn compress(&mut self, page: &[u8]) -> Result<&[u8], ParquetError> {
+    /// Puts a page together and compresses it: its size before, and what it came to.
+    pub(super) fn page(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(usize, Bytes), ParquetError> {
+        let mut page = std::mem::take(&mut self.page);
+        page.clear();
+        write(&mut page);
+        let compressed = self.compress(&page).map(Bytes::copy_from_slice);
+        self.page = page;
+        Ok((self.page.len(), compressed?))
+    }
+
+    /// The page, compressed.
+    fn compress(&mut self, page: &[u8]) -> Result<&[u8], ParquetError> {
         let room = match self.compressor {
             Compressor::Snappy(_) => snap::raw::max_compress_len(page.len()),
             Compressor::Zstd(_) => zstd::zstd_safe::compress_bound(page.len()),

@@ -4,8 +4,10 @@
 //! which columns are worth a dictionary; it looks at a value once and copies it once, which halves the sink's work.
 //! Headers, footer and file are parquet-rs'.
 
+use std::io::{Chain, Read};
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder};
-use bytes::Bytes;
+use bytes::{Buf, Bytes, buf::Reader};
 use parquet::{
     basic::{Encoding, PageType},
     bloom_filter::Sbbf,
@@ -16,6 +18,7 @@ use parquet::{
     errors::ParquetError,
     file::{
         metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats},
+        reader::{ChunkReader, Length},
         writer::{SerializedPageWriter, TrackedWrite},
     },
     schema::types::ColumnDescPtr,
@@ -144,25 +147,20 @@ impl ColumnWriter {
     }
 
     fn end_page(&mut self, codec: &mut Codec) -> Result<(), ParquetError> {
-        let mut body = Vec::with_capacity(self.values.page_bytes() + self.page_rows / 8 + 64);
-        if self.descr.max_def_level() > 0 {
-            body.extend_from_slice(&[0; 4]);
-            let bits = self.present.as_slice();
-            hybrid::write_levels(bits, self.page_rows, self.page_nulls, &mut body);
-            let levels = (body.len() - 4) as u32;
-            body[..4].copy_from_slice(&levels.to_le_bytes());
-            self.present.truncate(0);
-        }
-        let encoding = self.values.take_page(&mut body);
+        let mut encoding = Encoding::PLAIN;
+        let (bytes, compressed) = codec.page(|page| {
+            self.take_levels(page);
+            encoding = self.values.take_page(page);
+        })?;
         let page = Page::DataPage {
-            buf: Bytes::copy_from_slice(codec.compress(&body)?),
+            buf: compressed,
             num_values: self.page_rows as u32,
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
             statistics: None,
         };
-        let page = CompressedPage::new(page, body.len());
+        let page = CompressedPage::new(page, bytes);
         let spec = SerializedPageWriter::new(&mut self.written).write_page(page)?;
         self.uncompressed_bytes += spec.uncompressed_size;
         self.pages.push(PageAt {
@@ -178,31 +176,48 @@ impl ColumnWriter {
         Ok(())
     }
 
+    /// Appends the page's definition levels, if the column may have nulls, behind their size.
+    fn take_levels(&mut self, page: &mut Vec<u8>) {
+        if self.descr.max_def_level() == 0 {
+            return;
+        }
+        page.extend_from_slice(&[0; 4]);
+        let bits = self.present.as_slice();
+        hybrid::write_levels(bits, self.page_rows, self.page_nulls, page);
+        let levels = (page.len() - 4) as u32;
+        page[..4].copy_from_slice(&levels.to_le_bytes());
+        self.present.truncate(0);
+    }
+
     /// Ends the column: its bytes, the dictionary first, and what the footer says of it.
     pub(super) fn close(
         mut self,
         codec: &mut Codec,
-    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+    ) -> Result<(Chunk, ColumnCloseResult), ParquetError> {
         if self.page_rows > 0 {
             self.end_page(codec)?;
         }
-        let mut chunk = TrackedWrite::new(Vec::new());
-        if let Some(dictionary) = self.values.dictionary() {
+        let mut dictionary = TrackedWrite::new(Vec::new());
+        if let Some(values) = self.values.dictionary() {
+            let (bytes, compressed) = codec.page(|page| page.extend_from_slice(values.page()))?;
             let page = Page::DictionaryPage {
-                buf: Bytes::copy_from_slice(codec.compress(dictionary.page())?),
-                num_values: dictionary.len() as u32,
+                buf: compressed,
+                num_values: values.len() as u32,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };
-            let page = CompressedPage::new(page, dictionary.page().len());
-            let spec = SerializedPageWriter::new(&mut chunk).write_page(page)?;
+            let page = CompressedPage::new(page, bytes);
+            let spec = SerializedPageWriter::new(&mut dictionary).write_page(page)?;
             self.uncompressed_bytes += spec.uncompressed_size;
         }
-        let dictionary_bytes = chunk.bytes_written();
+        let dictionary_bytes = dictionary.bytes_written();
         let data = std::mem::replace(&mut self.written, TrackedWrite::new(Vec::new()));
-        let mut bytes = chunk.into_inner()?;
-        bytes.extend_from_slice(&data.into_inner()?);
-        let metadata = self.metadata(codec, dictionary_bytes, bytes.len())?;
+        let chunk = Chunk {
+            dictionary: dictionary.into_inner()?.into(),
+            data: data.into_inner()?.into(),
+        };
+        let bytes = dictionary_bytes + chunk.data.len();
+        let metadata = self.metadata(codec, dictionary_bytes, bytes)?;
         let mut bloom_filter = self.values.take_bloom();
         if let Some(bloom) = &mut bloom_filter {
             bloom.fold_to_target_fpp(BLOOM_FALSE_POSITIVES);
@@ -216,14 +231,14 @@ impl ColumnWriter {
             );
         }
         let closed = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
+            bytes_written: bytes as u64,
             rows_written: self.rows as u64,
             bloom_filter,
             metadata,
             column_index: None,
             offset_index: Some(index.build()),
         };
-        Ok((bytes.into(), closed))
+        Ok((chunk, closed))
     }
 
     fn metadata(
@@ -272,5 +287,35 @@ impl ColumnWriter {
             metadata = metadata.set_statistics(statistics);
         }
         metadata.build()
+    }
+}
+
+/// A column's bytes: its pages were written before its dictionary was known, and stand behind it.
+pub(super) struct Chunk {
+    dictionary: Bytes,
+    data: Bytes,
+}
+
+impl Length for Chunk {
+    fn len(&self) -> u64 {
+        (self.dictionary.len() + self.data.len()) as u64
+    }
+}
+
+impl ChunkReader for Chunk {
+    type T = Chain<Reader<Bytes>, Reader<Bytes>>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let start = start as usize;
+        let split = start.min(self.dictionary.len());
+        let data = self.data.slice(start - split..);
+        Ok(self.dictionary.slice(split..).reader().chain(data.reader()))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let mut bytes = Vec::with_capacity(length);
+        let read = self.get_read(start)?;
+        read.take(length as u64).read_to_end(&mut bytes)?;
+        Ok(bytes.into())
     }
 }

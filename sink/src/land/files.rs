@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Rows that are decoded before they are encoded: few enough to stay in the processor's cache.
-const CHUNK_ROWS: usize = 1_024;
+const CHUNK_ROWS: usize = 256;
 
 /// A file's content could not be made. A defect: no input leads here.
 #[derive(Debug, thiserror::Error)]
