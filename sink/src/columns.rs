@@ -1,30 +1,24 @@
-//! Records into columns: from an event's bytes straight into Arrow's builders, in one pass and without a tree.
+//! Records into columns: from an event's bytes straight onto the pages of the file, in one pass and without a tree.
 //!
 //! A value that fits no column (an unknown property, another type, a number too big, an attribute without a column)
 //! lands in `_rest`, so that nothing is dropped; see [`rest`].
 
-mod builder;
 mod filled;
 mod number;
 mod rest;
+mod value;
 
-use arrow::{
-    array::{ArrayRef, BooleanArray, RecordBatch},
-    compute::filter_record_batch,
-    error::ArrowError,
-};
 use headgate_schemas::{
     event::{self, Data, Event},
     format::date_time_micros,
     walk::{Cursor, Kind, Syntax},
 };
 
-use self::{
-    builder::{Builder, Read},
-    filled::Filled,
-    rest::Rest,
+use self::{filled::Filled, rest::Rest, value::Read};
+use crate::{
+    encode::RowGroup,
+    table::{Member, Members, Node, Table, at},
 };
-use crate::table::{Member, Members, Node, Table, at};
 
 /// Why a record is not a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,103 +31,92 @@ pub(crate) enum Error {
     Data(Syntax),
 }
 
-/// The rows of one table, growing.
+/// Decodes the records of one table.
 #[derive(Debug)]
 pub(crate) struct Rows<'t> {
     table: &'t Table,
     depth_max: u32,
-    builders: Vec<Builder>,
     /// Which columns have their value of the current row.
     filled: Filled,
     rest: Rest,
-    /// Rows begun, the spoiled ones included.
-    rows: usize,
-    /// Rows whose record turned out to be broken halfway: they are filtered out at the end.
-    spoiled: Vec<usize>,
-    received_ms: Option<(i64, i64)>,
-}
-
-/// What [`Rows`] came to.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    pub(crate) batch: RecordBatch,
-    /// The oldest and the newest received time, in ms since the epoch; `None` without rows.
-    pub(crate) received_ms: Option<(i64, i64)>,
-    /// Values that landed in `_rest`.
-    pub(crate) rest_values: u64,
 }
 
 impl<'t> Rows<'t> {
-    pub(crate) fn new(table: &'t Table, rows: usize, depth_max: u32) -> Self {
-        let builder = |column: &crate::table::Column| Builder::new(column.kind, rows);
+    pub(crate) fn new(table: &'t Table, depth_max: u32) -> Self {
         Self {
             table,
             depth_max,
-            builders: table.columns().iter().map(builder).collect(),
             filled: Filled::new(table.columns().len()),
             rest: Rest::default(),
-            rows: 0,
-            spoiled: Vec::new(),
-            received_ms: None,
         }
     }
 
-    /// Appends one record. `appended_ms` stands in where the record does not say when it was received.
-    /// After an error the rows are as before.
-    pub(crate) fn append(&mut self, record: &str, appended_ms: i64) -> Result<(), Error> {
-        let (event, cursor) = Event::read_to_data(record, self.depth_max)?;
+    /// How many values landed in `_rest`.
+    pub(crate) fn rest_values(&self) -> u64 {
+        self.rest.count()
+    }
+
+    /// Appends one record to the group; its received time in microseconds, which is `appended_ms` where the record
+    /// does not say. After an error the group is as before.
+    pub(crate) fn append(
+        &mut self,
+        record: &str,
+        appended_ms: i64,
+        group: &mut RowGroup,
+    ) -> Result<i64, Error> {
+        let mut row = Row { rows: self, group };
+        let appended = row.append(record, appended_ms);
+        if appended.is_err() {
+            row.undo();
+        }
+        appended
+    }
+}
+
+/// A row being decoded.
+struct Row<'r, 't> {
+    rows: &'r mut Rows<'t>,
+    group: &'r mut RowGroup,
+}
+
+impl<'t> Row<'_, 't> {
+    fn append(&mut self, record: &str, appended_ms: i64) -> Result<i64, Error> {
+        let depth_max = self.rows.depth_max;
+        let (event, cursor) = Event::read_to_data(record, depth_max)?;
         let Some(mut cursor) = cursor else {
             return self.append_whole(&event, appended_ms);
         };
-        let root = self.table.root();
-        let closed = self
-            .data(root, &mut cursor)
-            .and_then(|()| event::close(&mut cursor));
-        match closed {
-            Ok(true) => {
-                self.attributes(&event, appended_ms);
-                self.end_row(true);
-                Ok(())
-            }
-            // Attributes stand behind the data: nobody writes that, but it is allowed.
-            Ok(false) => {
-                self.end_row(false);
-                let event = Event::read(record, self.depth_max)?;
-                self.append_whole(&event, appended_ms)
-            }
-            Err(syntax) => {
-                self.end_row(false);
-                Err(Error::Data(syntax))
-            }
+        self.data(&mut cursor).map_err(Error::Data)?;
+        if event::close(&mut cursor).map_err(Error::Data)? {
+            return Ok(self.end(&event, appended_ms));
         }
+        // Attributes stand behind the data: nobody writes that, but it is allowed.
+        self.undo();
+        let event = Event::read(record, depth_max)?;
+        self.append_whole(&event, appended_ms)
     }
 
     /// Appends an event that was read whole, so that its data is known to be JSON.
-    fn append_whole(&mut self, event: &Event<'_>, appended_ms: i64) -> Result<(), Error> {
+    fn append_whole(&mut self, event: &Event<'_>, appended_ms: i64) -> Result<i64, Error> {
         match event.data {
             Data::Json(text) => {
-                let mut cursor = Cursor::new(text, self.depth_max);
-                let root = self.table.root();
-                if let Err(syntax) = self.data(root, &mut cursor) {
-                    self.end_row(false);
-                    return Err(Error::Data(syntax));
-                }
+                let mut cursor = Cursor::new(text, self.rows.depth_max);
+                self.data(&mut cursor).map_err(Error::Data)?;
             }
-            Data::Base64(text) => self.rest.attribute_text("data_base64", text),
+            Data::Base64(text) => self.rows.rest.attribute_text("data_base64", text),
             Data::None => {}
         }
-        self.attributes(event, appended_ms);
-        self.end_row(true);
-        Ok(())
+        Ok(self.end(event, appended_ms))
     }
 
-    fn data(&mut self, root: &'t Node, cursor: &mut Cursor<'_>) -> Result<(), Syntax> {
-        let misfit = match root {
+    fn data(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Syntax> {
+        let table = self.rows.table;
+        let misfit = match table.root() {
             Node::Object(members) => self.object(members, cursor)?,
             Node::Column(column) => self.column(*column, cursor)?,
         };
         if let Some(raw) = misfit {
-            self.rest.value("", raw);
+            self.rows.rest.value("", raw);
         }
         Ok(())
     }
@@ -179,7 +162,7 @@ impl<'t> Rows<'t> {
             Node::Object(members) => self.object(members, cursor)?,
         };
         if let Some(raw) = misfit {
-            self.rest.member(&object.pointer, &member.name, raw);
+            self.rows.rest.member(&object.pointer, &member.name, raw);
         }
         Ok(())
     }
@@ -199,7 +182,7 @@ impl<'t> Rows<'t> {
             }
             None => {
                 let raw = cursor.skip()?;
-                self.rest.member(&object.pointer, &key.decode(), raw);
+                self.rows.rest.member(&object.pointer, &key.decode(), raw);
                 Ok(next)
             }
         }
@@ -212,13 +195,13 @@ impl<'t> Rows<'t> {
         column: usize,
         cursor: &mut Cursor<'a>,
     ) -> Result<Option<&'a str>, Syntax> {
-        if self.filled.has(column) {
+        if self.rows.filled.has(column) {
             // The key occurs twice: the first value has the column.
             return cursor.skip().map(Some);
         }
-        Ok(match self.builders[column].read(cursor)? {
+        Ok(match value::read(self.group.values(column), cursor)? {
             Read::Value => {
-                self.filled.set(column);
+                self.rows.filled.set(column);
                 None
             }
             Read::Null => None,
@@ -226,12 +209,14 @@ impl<'t> Rows<'t> {
         })
     }
 
-    fn attributes(&mut self, event: &Event<'_>, appended_ms: i64) {
+    /// Appends the attributes and ends the row; the received time.
+    fn end(&mut self, event: &Event<'_>, appended_ms: i64) -> i64 {
+        let table = self.rows.table;
         self.text(at::EVENT_ID, Some(&event.id));
         self.text(at::EVENT_TYPE, Some(&event.kind));
         let version = match &event.dataschema {
             Some(dataschema) => version_in(dataschema),
-            None => self.table.version(),
+            None => table.version(),
         };
         self.text(at::SCHEMA_VERSION, Some(version));
         self.text(at::SOURCE, Some(&event.source));
@@ -239,7 +224,13 @@ impl<'t> Rows<'t> {
         self.text(at::ANONYMOUS_ID, event.anonymousid.as_deref());
         self.instant(at::EVENT_TIME, "time", event.time.as_deref());
         self.instant(at::SENT_AT, "senttime", event.senttime.as_deref());
-        self.received(event.receivedtime.as_deref(), appended_ms);
+        let received = event.receivedtime.as_deref();
+        let known = self.instant(at::RECEIVED_AT, "receivedtime", received);
+        let received_micros = known.unwrap_or_else(|| {
+            let micros = appended_ms.saturating_mul(1_000);
+            self.micros(at::RECEIVED_AT, micros);
+            micros
+        });
         let plain = |media: &&str| *media != "application/json";
         let media = event.datacontenttype.as_deref().filter(plain);
         for (name, value) in [
@@ -248,80 +239,52 @@ impl<'t> Rows<'t> {
             ("datacontenttype", media),
         ] {
             if let Some(text) = value {
-                self.rest.attribute_text(name, text);
+                self.rows.rest.attribute_text(name, text);
             }
         }
         for (name, raw) in &event.extensions {
-            self.rest.value(name, raw);
+            self.rows.rest.value(name, raw);
         }
+        if self.rows.rest.end_row(self.group.values(at::REST)) {
+            self.rows.filled.set(at::REST);
+        }
+        self.group.end_row(self.rows.filled.take_absent());
+        received_micros
     }
 
+    #[inline]
     fn text(&mut self, column: usize, text: Option<&str>) {
         if let Some(text) = text {
-            self.builders[column].text(text);
-            self.filled.set(column);
+            self.group.values(column).text(text);
+            self.rows.filled.set(column);
         }
     }
 
-    fn instant(&mut self, column: usize, attribute: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            match date_time_micros(text) {
-                Some(micros) => self.micros(column, micros),
-                None => self.rest.attribute_text(attribute, text),
-            }
+    fn instant(&mut self, column: usize, attribute: &str, text: Option<&str>) -> Option<i64> {
+        let text = text?;
+        let micros = date_time_micros(text);
+        match micros {
+            Some(micros) => self.micros(column, micros),
+            None => self.rows.rest.attribute_text(attribute, text),
         }
+        micros
     }
 
     fn micros(&mut self, column: usize, micros: i64) {
-        self.builders[column].micros(micros);
-        self.filled.set(column);
+        self.group.values(column).whole(micros);
+        self.rows.filled.set(column);
     }
 
-    fn received(&mut self, text: Option<&str>, appended_ms: i64) {
-        let read = text.and_then(date_time_micros);
-        if let (Some(text), None) = (text, read) {
-            self.rest.attribute_text("receivedtime", text);
+    /// Takes back what was appended of the row.
+    #[cold]
+    fn undo(&mut self) {
+        self.rows.rest.forget_row();
+        let filled = &mut self.rows.filled;
+        let columns = 0..self.rows.table.columns().len();
+        for column in columns.filter(|column| filled.has(*column)) {
+            self.group.values(column).undo();
         }
-        let micros = read.unwrap_or(appended_ms.saturating_mul(1_000));
-        self.micros(at::RECEIVED_AT, micros);
-        let ms = micros.div_euclid(1_000);
-        let (oldest, newest) = self.received_ms.get_or_insert((ms, ms));
-        *oldest = ms.min(*oldest);
-        *newest = ms.max(*newest);
-    }
-
-    fn end_row(&mut self, good: bool) {
-        if good {
-            if self.rest.end_row(&mut self.builders[at::REST]) {
-                self.filled.set(at::REST);
-            }
-        } else {
-            self.rest.forget_row();
-            self.spoiled.push(self.rows);
-        }
-        for column in self.filled.take_absent() {
-            // Only a spoiled row lacks a required value.
-            let required = self.table.columns()[column].required;
-            self.builders[column].absent(required);
-        }
-        self.rows += 1;
-    }
-
-    /// Takes the rows out; the builders can be filled again.
-    pub(crate) fn finish(&mut self) -> Result<Finished, ArrowError> {
-        let columns: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
-        let mut batch = RecordBatch::try_new(self.table.arrow_schema(), columns)?;
-        if !self.spoiled.is_empty() {
-            let mut keep = vec![true; self.rows];
-            self.spoiled.drain(..).for_each(|row| keep[row] = false);
-            batch = filter_record_batch(&batch, &BooleanArray::from(keep))?;
-        }
-        self.rows = 0;
-        Ok(Finished {
-            batch,
-            received_ms: self.received_ms.take(),
-            rest_values: self.rest.take_count(),
-        })
+        filled.clear();
     }
 }
 

@@ -4,9 +4,12 @@ mod bounds;
 mod codec;
 mod column;
 mod dictionary;
+mod group;
 mod hybrid;
 mod sample;
 mod values;
+
+pub(crate) use self::{group::RowGroup, values::Values};
 
 use std::sync::Arc;
 
@@ -17,24 +20,15 @@ use parquet::{
     file::{properties::WriterProperties, writer::SerializedFileWriter},
 };
 
-use self::{
-    codec::Codec,
-    column::{ColumnWriter, Plan},
-};
-use crate::{
-    columns::Finished,
-    config::Config,
-    table::{Column, Table, at},
-};
-
-/// The first rows, by which the columns' encodings are chosen.
-const SAMPLE_ROWS: u64 = 4_096;
+use self::codec::Codec;
+use crate::{config::Config, table::Table};
 
 /// An encoded file.
 #[derive(Debug)]
 pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
     pub(crate) rows: u64,
+    /// The oldest and the newest received time, in ms since the epoch.
     pub(crate) received_ms: (i64, i64),
 }
 
@@ -45,21 +39,14 @@ pub(crate) struct Encoder<'c> {
     codec: Codec,
     /// How many rows may come at most; sizes the bloom filter.
     rows_left: u64,
-    /// The first rows, until they are enough to judge by.
-    sample: Vec<Finished>,
-    /// Which columns have a dictionary: known once the sample was judged.
+    /// Which columns have a dictionary: known after the first row group.
     dictionaries: Option<Vec<bool>>,
-    open: Option<Open>,
-    files: Vec<Encoded>,
-}
-
-/// A file growing.
-struct Open {
     writer: SerializedFileWriter<Vec<u8>>,
-    /// The row group's columns; none between two row groups.
-    columns: Vec<ColumnWriter>,
+    group: RowGroup,
+    /// Of the rows in the file's groups so far.
     rows: u64,
-    received_ms: (i64, i64),
+    received_ms: Option<(i64, i64)>,
+    files: Vec<Encoded>,
 }
 
 impl<'c> Encoder<'c> {
@@ -68,147 +55,94 @@ impl<'c> Encoder<'c> {
         table: &'c Table,
         rows_max: u64,
     ) -> Result<Self, ParquetError> {
+        let writer = writer(table)?;
         Ok(Self {
             config,
             table,
             codec: Codec::new(config.compression)?,
             rows_left: rows_max,
-            sample: Vec::new(),
             dictionaries: None,
-            open: None,
+            group: RowGroup::new(writer.schema_descr(), table, None, rows_max)?,
+            writer,
+            rows: 0,
+            received_ms: None,
             files: Vec::new(),
         })
     }
 
-    /// Takes rows: the first ones are held until the encodings can be chosen by them.
-    pub(crate) fn write(&mut self, rows: Finished) -> Result<(), ParquetError> {
-        if self.dictionaries.is_some() {
-            return self.append(rows);
-        }
-        self.sample.push(rows);
-        if self.sampled() < SAMPLE_ROWS {
+    /// Where the next row goes; [`Self::appended`] must be told of it.
+    #[inline]
+    pub(crate) fn group(&mut self) -> &mut RowGroup {
+        &mut self.group
+    }
+
+    /// A row was appended to the group: when it was received, and how large its record was.
+    pub(crate) fn appended(
+        &mut self,
+        received_micros: i64,
+        record_bytes: usize,
+    ) -> Result<(), ParquetError> {
+        let ms = received_micros.div_euclid(1_000);
+        let (oldest, newest) = self.received_ms.get_or_insert((ms, ms));
+        *oldest = ms.min(*oldest);
+        *newest = ms.max(*newest);
+        if !self.group.settle(record_bytes, &mut self.codec)? {
             return Ok(());
         }
-        self.judge()
-    }
-
-    /// Ends the last file.
-    pub(crate) fn finish(mut self) -> Result<Vec<Encoded>, ParquetError> {
-        self.judge()?;
-        self.close()?;
-        Ok(self.files)
-    }
-
-    fn sampled(&self) -> u64 {
-        let rows = self.sample.iter().map(|rows| rows.batch.num_rows() as u64);
-        rows.sum()
-    }
-
-    /// Chooses the encodings by the sample, and writes it.
-    fn judge(&mut self) -> Result<(), ParquetError> {
-        let sampled = self.sampled();
-        let is_worth = |(index, column): (usize, &Column)| {
-            let values: Vec<_> = self
-                .sample
-                .iter()
-                .map(|rows| rows.batch.column(index))
-                .collect();
-            sample::is_worth(column.kind, &values, sampled, self.rows_left)
-        };
-        if self.dictionaries.is_none() {
-            let columns = self.table.columns().iter().enumerate();
-            self.dictionaries = Some(columns.map(is_worth).collect());
-        }
-        let sample = std::mem::take(&mut self.sample);
-        sample.into_iter().try_for_each(|rows| self.append(rows))
-    }
-
-    fn append(&mut self, rows: Finished) -> Result<(), ParquetError> {
-        let Some(received_ms) = rows.received_ms else {
-            return Ok(());
-        };
-        let open = match &mut self.open {
-            Some(open) => open,
-            none => none.insert(Open::new(self.table, received_ms)?),
-        };
-        if open.columns.is_empty() {
-            let dictionaries = self.dictionaries.as_deref().unwrap_or_default();
-            open.columns = columns(&open.writer, self.table, dictionaries, self.rows_left)?;
-        }
-        for (column, array) in open.columns.iter_mut().zip(rows.batch.columns()) {
-            column.append(array, &mut self.codec)?;
-        }
-        let count = rows.batch.num_rows() as u64;
-        open.rows += count;
-        open.received_ms.0 = open.received_ms.0.min(received_ms.0);
-        open.received_ms.1 = open.received_ms.1.max(received_ms.1);
-        self.rows_left = self.rows_left.saturating_sub(count);
-        let group = open.columns.iter().map(|c| c.bytes() as u64).sum::<u64>();
-        if open.writer.bytes_written() as u64 + group >= self.config.file_bytes_max {
-            self.close()
+        let group = self.group.bytes();
+        if self.writer.bytes_written() as u64 + group >= self.config.file_bytes_max {
+            self.end_file()
         } else if group >= self.config.row_group_bytes_max {
-            open.end_group(&mut self.codec)
+            self.end_group()
         } else {
             Ok(())
         }
     }
 
-    fn close(&mut self) -> Result<(), ParquetError> {
-        if let Some(mut open) = self.open.take() {
-            open.end_group(&mut self.codec)?;
-            self.files.push(Encoded {
-                bytes: open.writer.into_inner()?.into(),
-                rows: open.rows,
-                received_ms: open.received_ms,
-            });
+    /// Ends the last file.
+    pub(crate) fn finish(mut self) -> Result<Vec<Encoded>, ParquetError> {
+        self.end_file()?;
+        Ok(self.files)
+    }
+
+    fn end_group(&mut self) -> Result<(), ParquetError> {
+        let rows = self.group.rows() as u64;
+        if rows == 0 {
+            return Ok(());
         }
+        self.rows += rows;
+        self.rows_left = self.rows_left.saturating_sub(rows);
+        let schema = self.writer.schema_descr();
+        let known = self.dictionaries.as_deref();
+        let next = RowGroup::new(schema, self.table, known, self.rows_left)?;
+        let ended = std::mem::replace(&mut self.group, next);
+        let dictionaries = ended.close(&mut self.writer, &mut self.codec)?;
+        self.dictionaries.get_or_insert(dictionaries);
+        Ok(())
+    }
+
+    fn end_file(&mut self) -> Result<(), ParquetError> {
+        self.end_group()?;
+        let Some(received_ms) = self.received_ms.take() else {
+            return Ok(());
+        };
+        let ended = std::mem::replace(&mut self.writer, writer(self.table)?);
+        self.files.push(Encoded {
+            bytes: ended.into_inner()?.into(),
+            rows: std::mem::take(&mut self.rows),
+            received_ms,
+        });
         Ok(())
     }
 }
 
-impl Open {
-    fn new(table: &Table, received_ms: (i64, i64)) -> Result<Self, ParquetError> {
-        let properties = WriterProperties::builder()
-            .set_created_by(concat!("headgate ", env!("CARGO_PKG_VERSION")).to_owned());
-        // The Parquet types say all that the Arrow schema would: without it a small file is a few KB smaller.
-        let schema = ArrowSchemaConverter::new().convert(&table.arrow_schema())?;
-        let (root, properties) = (schema.root_schema_ptr(), Arc::new(properties.build()));
-        Ok(Self {
-            writer: SerializedFileWriter::new(Vec::new(), root, properties)?,
-            columns: Vec::new(),
-            rows: 0,
-            received_ms,
-        })
-    }
-
-    fn end_group(&mut self, codec: &mut Codec) -> Result<(), ParquetError> {
-        let mut group = self.writer.next_row_group()?;
-        for column in self.columns.drain(..) {
-            let (bytes, closed) = column.close(codec)?;
-            group.append_column(&bytes, closed)?;
-        }
-        group.close().map(drop)
-    }
-}
-
-/// The columns of a row group to which at most `rows_max` rows will come.
-fn columns(
-    file: &SerializedFileWriter<Vec<u8>>,
-    table: &Table,
-    dictionaries: &[bool],
-    rows_max: u64,
-) -> Result<Vec<ColumnWriter>, ParquetError> {
-    let described = file.schema_descr().columns().iter();
-    let planned = table.columns().iter().zip(dictionaries).enumerate();
-    let column = |(descr, (index, (column, dictionary))): (_, (usize, (&Column, &bool)))| {
-        let plan = Plan {
-            kind: column.kind,
-            dictionary: *dictionary,
-            bloom_values: (index == at::EVENT_ID).then_some(rows_max),
-        };
-        ColumnWriter::new(Arc::clone(descr), plan)
-    };
-    described.zip(planned).map(column).collect()
+fn writer(table: &Table) -> Result<SerializedFileWriter<Vec<u8>>, ParquetError> {
+    let properties = WriterProperties::builder()
+        .set_created_by(concat!("headgate ", env!("CARGO_PKG_VERSION")).to_owned());
+    // The Parquet types say all that the Arrow schema would: without it a small file is a few KB smaller.
+    let schema = ArrowSchemaConverter::new().convert(&table.arrow_schema())?;
+    let properties = Arc::new(properties.build());
+    SerializedFileWriter::new(Vec::new(), schema.root_schema_ptr(), properties)
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ impl Filled {
         self.words[column / 64] |= 1 << (column % 64);
     }
 
+    pub(super) fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
     /// The columns that are not in the set, which is empty afterwards.
     #[inline]
     pub(super) fn take_absent(&mut self) -> impl Iterator<Item = usize> {

@@ -5,8 +5,7 @@
 
 use headgate_schemas::event::write_string;
 
-use super::builder::Builder;
-use crate::table::pointer;
+use crate::{encode::Values, table::pointer};
 
 /// The current row's object, and the count over all rows.
 #[derive(Debug, Default)]
@@ -43,7 +42,7 @@ impl Rest {
     }
 
     /// Ends a row; false without values: the column's null is left to the caller.
-    pub(super) fn end_row(&mut self, column: &mut Builder) -> bool {
+    pub(super) fn end_row(&mut self, column: &mut Values) -> bool {
         let any = self.row_values > 0;
         if any {
             self.row.push(b'}');
@@ -60,7 +59,7 @@ impl Rest {
         self.row_values = 0;
     }
 
-    pub(super) fn take_count(&mut self) -> u64 {
-        std::mem::take(&mut self.values)
+    pub(super) fn count(&self) -> u64 {
+        self.values
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io::{Chain, Read};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder};
+use arrow::array::BooleanBufferBuilder;
 use bytes::{Buf, Bytes, buf::Reader};
 use parquet::{
     basic::{Encoding, PageType},
@@ -39,7 +39,7 @@ const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     pub(super) kind: Type,
-    /// Begins with a dictionary.
+    /// Begins with a dictionary, at least until it was judged.
     pub(super) dictionary: bool,
     /// Has a bloom filter of so many values at most.
     pub(super) bloom_values: Option<u64>,
@@ -50,10 +50,10 @@ pub(super) struct ColumnWriter {
     descr: ColumnDescPtr,
     kind: Type,
     values: Values,
-    /// Which of the page's rows have a value; a required column has no such levels.
+    /// Which of the page's rows have a value, up to its last null.
     present: BooleanBufferBuilder,
-    page_rows: usize,
     page_nulls: usize,
+    /// Rows of the pages that are written, and nulls among them.
     rows: usize,
     nulls: usize,
     written: TrackedWrite<Vec<u8>>,
@@ -78,7 +78,6 @@ impl ColumnWriter {
             kind: plan.kind,
             values: Values::new(plan.kind, plan.dictionary, bloom),
             present: BooleanBufferBuilder::new(0),
-            page_rows: 0,
             page_nulls: 0,
             rows: 0,
             nulls: 0,
@@ -94,67 +93,60 @@ impl ColumnWriter {
         self.written.bytes_written() + self.values.page_bytes() + dictionary
     }
 
-    /// Appends rows, ending pages as they fill up.
-    pub(super) fn append(
-        &mut self,
-        array: &ArrayRef,
-        codec: &mut Codec,
-    ) -> Result<(), ParquetError> {
-        let mut from = 0;
-        while from < array.len() {
-            let rest = array.slice(from, array.len() - from);
-            let rows = self.room_for(&rest);
-            self.append_to_page(&rest.slice(0, rows));
-            from += rows;
-            let full =
-                self.page_rows >= PAGE_ROWS_MAX || self.values.page_bytes() >= PAGE_BYTES_MAX;
-            let last = self.values.dictionary_fills();
-            if full || last {
-                self.end_page(codec)?;
-            }
-            if last {
-                self.values.end_dictionary();
-            }
+    #[inline]
+    pub(super) fn values(&mut self) -> &mut Values {
+        &mut self.values
+    }
+
+    /// The column has no value in this row of the group.
+    #[inline]
+    pub(super) fn null(&mut self, row: usize) {
+        self.fill_present(row - self.rows);
+        self.present.append(false);
+        self.page_nulls += 1;
+    }
+
+    /// All rows of the page up to this one that are not null have a value.
+    #[inline]
+    fn fill_present(&mut self, page_rows: usize) {
+        self.present.append_n(page_rows - self.present.len(), true);
+    }
+
+    /// Decides by the group's first rows, of `rows_max` at most, whether the column keeps its dictionary.
+    pub(super) fn judge(&mut self, rows: usize, rows_max: u64) {
+        // A page of very long values may have ended before: then it is too late.
+        if self.rows == 0 {
+            self.values.judge(rows as u64, rows_max);
+        }
+    }
+
+    pub(super) fn has_dictionary(&self) -> bool {
+        self.values.has_dictionary()
+    }
+
+    /// Ends the page if it is full; the values must be settled. The group has so many rows by now.
+    pub(super) fn settle(&mut self, rows: usize, codec: &mut Codec) -> Result<(), ParquetError> {
+        let last = self.values.dictionary_fills();
+        let rows_full = rows - self.rows >= PAGE_ROWS_MAX;
+        if rows_full || last || self.values.page_bytes() >= PAGE_BYTES_MAX {
+            self.end_page(rows, codec)?;
+        }
+        if last {
+            self.values.end_dictionary();
         }
         Ok(())
     }
 
-    /// How many of these rows the page takes: at least one.
-    fn room_for(&self, array: &ArrayRef) -> usize {
-        let rows = array.len().min(PAGE_ROWS_MAX - self.page_rows);
-        let (Type::Text | Type::Json) = self.kind else {
-            return rows;
-        };
-        let room = PAGE_BYTES_MAX.saturating_sub(self.values.page_bytes());
-        let offsets = &array.as_string::<i32>().value_offsets()[..=rows];
-        let fits = |end: &i32| (*end - offsets[0]) as usize <= room;
-        if offsets.last().is_some_and(fits) {
-            return rows;
-        }
-        offsets.partition_point(fits).saturating_sub(1).max(1)
-    }
-
-    fn append_to_page(&mut self, array: &ArrayRef) {
-        if self.descr.max_def_level() > 0 {
-            match array.nulls() {
-                Some(nulls) => self.present.append_buffer(nulls.inner()),
-                None => self.present.append_n(array.len(), true),
-            }
-        }
-        self.page_rows += array.len();
-        self.page_nulls += array.null_count();
-        self.values.append(array);
-    }
-
-    fn end_page(&mut self, codec: &mut Codec) -> Result<(), ParquetError> {
+    fn end_page(&mut self, rows: usize, codec: &mut Codec) -> Result<(), ParquetError> {
+        let page_rows = rows - self.rows;
         let mut encoding = Encoding::PLAIN;
         let (bytes, compressed) = codec.page(|page| {
-            self.take_levels(page);
+            self.take_levels(page_rows, page);
             encoding = self.values.take_page(page);
         })?;
         let page = Page::DataPage {
             buf: compressed,
-            num_values: self.page_rows as u32,
+            num_values: page_rows as u32,
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
@@ -166,24 +158,24 @@ impl ColumnWriter {
         self.pages.push(PageAt {
             offset: spec.offset,
             bytes: spec.compressed_size,
-            rows: self.page_rows,
+            rows: page_rows,
             encoding,
         });
-        self.rows += self.page_rows;
+        self.rows = rows;
         self.nulls += self.page_nulls;
-        self.page_rows = 0;
         self.page_nulls = 0;
         Ok(())
     }
 
     /// Appends the page's definition levels, if the column may have nulls, behind their size.
-    fn take_levels(&mut self, page: &mut Vec<u8>) {
+    fn take_levels(&mut self, page_rows: usize, page: &mut Vec<u8>) {
         if self.descr.max_def_level() == 0 {
             return;
         }
         page.extend_from_slice(&[0; 4]);
+        self.fill_present(page_rows);
         let bits = self.present.as_slice();
-        hybrid::write_levels(bits, self.page_rows, self.page_nulls, page);
+        hybrid::write_levels(bits, page_rows, self.page_nulls, page);
         let levels = (page.len() - 4) as u32;
         page[..4].copy_from_slice(&levels.to_le_bytes());
         self.present.truncate(0);
@@ -192,10 +184,11 @@ impl ColumnWriter {
     /// Ends the column: its bytes, the dictionary first, and what the footer says of it.
     pub(super) fn close(
         mut self,
+        rows: usize,
         codec: &mut Codec,
     ) -> Result<(Chunk, ColumnCloseResult), ParquetError> {
-        if self.page_rows > 0 {
-            self.end_page(codec)?;
+        if rows > self.rows {
+            self.end_page(rows, codec)?;
         }
         let mut dictionary = TrackedWrite::new(Vec::new());
         if let Some(values) = self.values.dictionary() {

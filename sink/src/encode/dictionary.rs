@@ -89,6 +89,15 @@ impl Dictionary {
         &self.page
     }
 
+    /// A value as it stands in the page.
+    pub(super) fn entry(&self, index: u32) -> &[u8] {
+        let index = index as usize;
+        let from = index
+            .checked_sub(1)
+            .map_or(0, |before| self.places[before].1);
+        &self.page[from as usize..self.places[index].1 as usize]
+    }
+
     /// The values, in the order of their indices.
     pub(super) fn values(&self) -> impl Iterator<Item = &[u8]> {
         let value = |(from, to): &(u32, u32)| &self.page[*from as usize..*to as usize];

@@ -2,81 +2,32 @@
 //!
 //! A writer left to itself begins a dictionary for every column and gives it up once it is full: time and bytes lost.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher, Hash},
-};
-
-use arrow::{
-    array::{ArrayRef, AsArray},
-    datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
-};
-use foldhash::fast::FixedState;
-
 use crate::table::Type;
 
 /// Of this many distinct values among a hundred a dictionary saves nothing: it only costs its look-ups.
 const DISTINCT_PERCENT_MAX: f64 = 60.0;
 /// Past this a dictionary is given up.
 const DICTIONARY_BYTES_MAX: f64 = super::dictionary::BYTES_MAX as f64;
-/// A text's length is written before it.
-const LENGTH_BYTES: usize = 4;
 
 /// What a sample of a column holds.
 #[derive(Debug, Default)]
-struct Sample {
-    values: f64,
-    distinct: f64,
-    bytes: f64,
+pub(super) struct Sample {
+    pub(super) values: f64,
+    pub(super) distinct: f64,
+    /// The size of the distinct ones in a dictionary.
+    pub(super) bytes: f64,
 }
 
 /// Whether a column with this sample of its values, from `sampled` rows, is worth a dictionary in a file of `rows`.
-pub(super) fn is_worth(kind: Type, sample: &[&ArrayRef], sampled: u64, rows: u64) -> bool {
-    let sample = match kind {
-        Type::Boolean | Type::Date => return true,
-        Type::Text | Type::Json => {
-            let texts = sample.iter().flat_map(|array| array.as_string::<i32>());
-            count(texts.flatten(), |text| text.len() + LENGTH_BYTES)
-        }
-        Type::Integer => {
-            let numbers = |array| AsArray::as_primitive::<Int64Type>(array).iter();
-            count(sample.iter().copied().flat_map(numbers).flatten(), eight)
-        }
-        Type::Number => {
-            let numbers = |array| AsArray::as_primitive::<Float64Type>(array).iter();
-            let numbers = sample.iter().copied().flat_map(numbers).flatten();
-            count(numbers.map(f64::to_bits), eight)
-        }
-        Type::Timestamp => {
-            let micros = |array| AsArray::as_primitive::<TimestampMicrosecondType>(array).iter();
-            count(sample.iter().copied().flat_map(micros).flatten(), eight)
-        }
-    };
-    if sample.values == 0.0 {
+pub(super) fn is_worth(kind: Type, sample: &Sample, sampled: u64, rows: u64) -> bool {
+    if matches!(kind, Type::Boolean | Type::Date) || sample.values == 0.0 {
         return true;
     }
     let grown = rows.max(sampled) as f64 / sampled.max(1) as f64;
     let values = sample.values * grown;
-    let distinct = distinct_among(&sample, values);
-    let bytes = distinct * sample.bytes / sample.values;
+    let distinct = distinct_among(sample, values);
+    let bytes = distinct * sample.bytes / sample.distinct;
     distinct * 100.0 <= values * DISTINCT_PERCENT_MAX && bytes <= DICTIONARY_BYTES_MAX
-}
-
-fn eight<T>(_: &T) -> usize {
-    8
-}
-
-fn count<T: Hash>(values: impl Iterator<Item = T>, bytes: impl Fn(&T) -> usize) -> Sample {
-    let hasher = FixedState::default();
-    let mut seen = HashSet::with_hasher(FixedState::default());
-    let mut sample = Sample::default();
-    for value in values {
-        sample.values += 1.0;
-        sample.bytes += bytes(&value) as f64;
-        seen.insert(hasher.hash_one(value));
-    }
-    sample.distinct = seen.len() as f64;
-    sample
 }
 
 /// How many distinct values to expect among `values`, if each is drawn evenly from as many as make a sample's repeats
@@ -105,9 +56,7 @@ fn distinct_among(sample: &Sample, values: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Int64Array, StringArray};
+    use std::collections::HashSet;
 
     use super::*;
 
@@ -122,44 +71,45 @@ mod tests {
         })
     }
 
-    fn users(from: u64, count: u64) -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(
-            drawn(from, count).map(|user| format!("user-{user:06}")),
-        ))
+    fn sample(values: impl Iterator<Item = u64>) -> Sample {
+        let mut seen = HashSet::new();
+        let count = values.map(|value| seen.insert(value)).count();
+        Sample {
+            values: count as f64,
+            distinct: seen.len() as f64,
+            bytes: seen.len() as f64 * 15.0,
+        }
     }
 
     #[test]
     fn a_column_of_few_values_is_worth_a_dictionary_and_one_of_unique_values_is_not() {
-        let few: ArrayRef = Arc::new(Int64Array::from_iter_values(
-            drawn(9, 1_000).map(|v| v as i64),
-        ));
-        let unique: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
+        let (few, unique) = (sample(drawn(9, 1_000)), sample(0..1_000));
         for (sampled, rows) in [(1_000, 1_000), (1_000, 1_000_000)] {
-            assert!(is_worth(Type::Integer, &[&few], sampled, rows));
-            assert!(!is_worth(Type::Integer, &[&unique], sampled, rows));
+            assert!(is_worth(Type::Integer, &few, sampled, rows));
+            assert!(!is_worth(Type::Integer, &unique, sampled, rows));
         }
     }
 
     #[test]
     fn values_that_rarely_repeat_at_first_may_repeat_often_in_the_end() {
         // Of 4,096 rows drawn from 40,000 users, one in twenty repeats; of 200,000, four in five do.
-        let sample = users(40_000, 4_096);
-        assert!(is_worth(Type::Text, &[&sample], 4_096, 200_000));
-        assert!(!is_worth(Type::Text, &[&sample], 4_096, 8_192));
+        let users = sample(drawn(40_000, 4_096));
+        assert!(is_worth(Type::Text, &users, 4_096, 200_000));
+        assert!(!is_worth(Type::Text, &users, 4_096, 8_192));
     }
 
     #[test]
     fn a_dictionary_too_large_to_be_kept_is_not_begun() {
-        let sample = users(400_000, 4_096);
-        assert!(!is_worth(Type::Text, &[&sample], 4_096, 10_000_000));
+        let users = sample(drawn(400_000, 4_096));
+        assert!(!is_worth(Type::Text, &users, 4_096, 10_000_000));
     }
 
     #[test]
     fn the_estimate_is_near_the_truth() {
         for from in [1_000_u64, 10_000, 50_000] {
-            let sample = count(drawn(from, 4_096), |_| 8);
-            let truth = count(drawn(from, 200_000), |_| 8).distinct;
-            let estimate = distinct_among(&sample, 200_000.0);
+            let first = sample(drawn(from, 4_096));
+            let truth = sample(drawn(from, 200_000)).distinct;
+            let estimate = distinct_among(&first, 200_000.0);
             let off = (estimate / truth - 1.0).abs();
             assert!(off < 0.25, "{from}: {estimate:.0} for {truth}");
         }

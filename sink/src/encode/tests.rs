@@ -13,7 +13,11 @@ use parquet::{
 };
 
 use super::*;
-use crate::{columns::Rows, config::Compression, table::tests::registry};
+use crate::{
+    columns::Rows,
+    config::Compression,
+    table::{at, tests::registry},
+};
 
 fn table() -> Table {
     let schema = r#"{"type": "object", "properties": {"n": {"type": "integer"}, "kind": {"enum": ["a", "b"]},
@@ -41,14 +45,12 @@ fn record(n: u32) -> String {
 fn encode(config: &Config, rows: std::ops::Range<u32>) -> Vec<Encoded> {
     let table = table();
     let mut encoder = Encoder::new(config, &table, rows.len() as u64).unwrap();
-    let mut chunk = Rows::new(&table, 100, 20);
+    let mut decoder = Rows::new(&table, 20);
     for n in rows {
-        chunk.append(&record(n), 0).unwrap();
-        if n % 100 == 99 {
-            encoder.write(chunk.finish().unwrap()).unwrap();
-        }
+        let record = record(n);
+        let received = decoder.append(&record, 0, encoder.group()).unwrap();
+        encoder.appended(received, record.len()).unwrap();
     }
-    encoder.write(chunk.finish().unwrap()).unwrap();
     encoder.finish().unwrap()
 }
 

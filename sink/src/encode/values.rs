@@ -1,27 +1,34 @@
 //! The values on the page that grows, of one column: as indices into its dictionary, or plainly.
+//!
+//! Rows come one by one, but dictionaries and bloom filters are looked at by [`Values::settle`], column by column for
+//! many rows at once: they are what misses the processor's caches, and so one column's are warm and misses overlap.
 
-use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanBufferBuilder},
-    buffer::NullBuffer,
-    datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType},
-};
+use arrow::array::BooleanBufferBuilder;
 use parquet::{basic::Encoding, bloom_filter::Sbbf};
 
 use super::{
     bounds::Bounds,
     dictionary::{BYTES_MAX, Dictionary},
     hybrid,
+    sample::{Sample, is_worth},
 };
 use crate::table::Type;
 
 /// The values of a column, page by page.
-pub(super) struct Values {
+pub(crate) struct Values {
     kind: Type,
+    /// Values go into the dictionary. If there is one and they do not, it is full, and what follows is plain.
+    indexed: bool,
     dictionary: Option<Dictionary>,
-    /// The dictionary has grown too large: it stands, and what follows is plain.
-    dictionary_full: bool,
     indices: Vec<u32>,
+    /// Values that are still to be looked up in the dictionary, and where each ends.
+    staged: Vec<u8>,
+    staged_ends: Vec<u32>,
     plain: Vec<u8>,
+    /// Where the last plain value begins.
+    last: usize,
+    /// How much of the plain values is in the bloom filter.
+    bloomed: usize,
     bits: BooleanBufferBuilder,
     bounds: Bounds,
     bloom: Option<Sbbf>,
@@ -29,87 +36,145 @@ pub(super) struct Values {
 
 impl Values {
     pub(super) fn new(kind: Type, dictionary: bool, bloom: Option<Sbbf>) -> Self {
+        // Two values need no dictionary.
+        let indexed = dictionary && kind != Type::Boolean;
         Self {
             kind,
-            // Two values need none.
-            dictionary: (dictionary && kind != Type::Boolean).then(Dictionary::default),
-            dictionary_full: false,
+            indexed,
+            dictionary: indexed.then(Dictionary::default),
             indices: Vec::new(),
+            staged: Vec::new(),
+            staged_ends: Vec::new(),
             plain: Vec::new(),
+            last: 0,
+            bloomed: 0,
             bits: BooleanBufferBuilder::new(0),
             bounds: Bounds::none(),
             bloom,
         }
     }
 
-    /// Appends the values that are not null.
-    pub(super) fn append(&mut self, array: &ArrayRef) {
-        let nulls = array.nulls();
-        let rows = array.len();
-        match self.kind {
-            Type::Text | Type::Json => {
-                let texts = array.as_string::<i32>();
-                each_valid(nulls, rows, |row| self.text(texts.value(row).as_bytes()));
-            }
-            Type::Integer => {
-                let numbers = array.as_primitive::<Int64Type>().values();
-                each_valid(nulls, rows, |row| self.whole(numbers[row]));
-            }
-            Type::Timestamp => {
-                let micros = array.as_primitive::<TimestampMicrosecondType>().values();
-                each_valid(nulls, rows, |row| self.whole(micros[row]));
-            }
-            Type::Date => {
-                let days = array.as_primitive::<Date32Type>().values();
-                each_valid(nulls, rows, |row| {
-                    self.bounds.whole(days[row].into());
-                    self.fixed(&days[row].to_le_bytes());
-                });
-            }
-            Type::Number => {
-                let numbers = array.as_primitive::<Float64Type>().values();
-                each_valid(nulls, rows, |row| {
-                    self.bounds.real(numbers[row]);
-                    self.fixed(&numbers[row].to_le_bytes());
-                });
-            }
-            Type::Boolean => {
-                let truths = array.as_boolean().values();
-                each_valid(nulls, rows, |row| {
-                    self.bounds.whole(truths.value(row).into());
-                    self.bits.append(truths.value(row));
-                });
-            }
+    #[inline]
+    pub(crate) fn kind(&self) -> Type {
+        self.kind
+    }
+
+    /// Appends a text; only columns of texts are asked to, and likewise below.
+    #[inline]
+    pub(crate) fn text(&mut self, text: &str) {
+        if self.indexed {
+            self.stage(text.as_bytes());
+        } else {
+            self.last = self.plain.len();
+            self.plain
+                .extend_from_slice(&(text.len() as u32).to_le_bytes());
+            self.plain.extend_from_slice(text.as_bytes());
         }
     }
 
     #[inline]
-    fn text(&mut self, text: &[u8]) {
-        if let Some(bloom) = &mut self.bloom {
-            bloom.insert(text);
-        }
-        match self.dictionary.as_mut().filter(|_| !self.dictionary_full) {
-            Some(dictionary) => self.indices.push(dictionary.text(text)),
-            None => {
-                self.plain
-                    .extend_from_slice(&(text.len() as u32).to_le_bytes());
-                self.plain.extend_from_slice(text);
-            }
-        }
-    }
-
-    #[inline]
-    fn whole(&mut self, value: i64) {
+    pub(crate) fn whole(&mut self, value: i64) {
         self.bounds.whole(value);
         self.fixed(&value.to_le_bytes());
     }
 
     #[inline]
+    pub(crate) fn real(&mut self, value: f64) {
+        self.bounds.real(value);
+        self.fixed(&value.to_le_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn day(&mut self, days: i32) {
+        self.bounds.whole(days.into());
+        self.fixed(&days.to_le_bytes());
+    }
+
+    #[inline]
+    pub(crate) fn truth(&mut self, truth: bool) {
+        self.bounds.whole(truth.into());
+        self.bits.append(truth);
+    }
+
+    #[inline]
     fn fixed(&mut self, value: &[u8]) {
-        match self.dictionary.as_mut().filter(|_| !self.dictionary_full) {
-            Some(dictionary) => self.indices.push(dictionary.fixed(value)),
-            None => self.plain.extend_from_slice(value),
+        if self.indexed {
+            self.stage(value);
+        } else {
+            self.last = self.plain.len();
+            self.plain.extend_from_slice(value);
         }
+    }
+
+    #[inline]
+    fn stage(&mut self, value: &[u8]) {
+        self.staged.extend_from_slice(value);
+        self.staged_ends.push(self.staged.len() as u32);
+    }
+
+    /// Takes the last value back; only its bounds stay, which may be wider than the values'.
+    pub(crate) fn undo(&mut self) {
+        if self.kind == Type::Boolean {
+            self.bits.truncate(self.bits.len() - 1);
+        } else if self.indexed {
+            self.staged_ends.pop();
+            let end = self.staged_ends.last().copied().unwrap_or(0);
+            self.staged.truncate(end as usize);
+        } else {
+            self.plain.truncate(self.last);
+        }
+    }
+
+    /// Looks up what has come since the last time.
+    pub(super) fn settle(&mut self) {
+        if let Some(dictionary) = self.dictionary.as_mut().filter(|_| self.indexed) {
+            let texts = matches!(self.kind, Type::Text | Type::Json);
+            let mut from = 0;
+            for end in self.staged_ends.drain(..) {
+                let value = &self.staged[from..end as usize];
+                from = end as usize;
+                self.indices.push(match texts {
+                    true => dictionary.text(value),
+                    false => dictionary.fixed(value),
+                });
+            }
+            self.staged.clear();
+        }
+        if let Some(bloom) = &mut self.bloom {
+            let mut texts = &self.plain[self.bloomed..];
+            while let Some((length, rest)) = texts.split_first_chunk::<4>() {
+                let (text, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+                bloom.insert(text);
+                texts = rest;
+            }
+            self.bloomed = self.plain.len();
+        }
+    }
+
+    /// Looks at all values so far, from the first `sampled` of at most `rows` rows, and makes them plain if they are
+    /// not worth their dictionary. They must be settled, and no page taken before.
+    pub(super) fn judge(&mut self, sampled: u64, rows: u64) {
+        let Some(dictionary) = &self.dictionary else {
+            return;
+        };
+        let sample = Sample {
+            values: self.indices.len() as f64,
+            distinct: dictionary.len() as f64,
+            bytes: dictionary.page().len() as f64,
+        };
+        if is_worth(self.kind, &sample, sampled, rows) {
+            return;
+        }
+        for index in self.indices.drain(..) {
+            self.plain.extend_from_slice(dictionary.entry(index));
+        }
+        self.indexed = false;
+        self.dictionary = None;
+    }
+
+    /// Whether the column has a dictionary, full or not.
+    pub(super) fn has_dictionary(&self) -> bool {
+        self.dictionary.is_some()
     }
 
     /// The size of the values on the page, about.
@@ -124,7 +189,7 @@ impl Values {
 
     /// The dictionary has just become too large: this page is its last.
     pub(super) fn dictionary_fills(&self) -> bool {
-        !self.dictionary_full
+        self.indexed
             && self
                 .dictionary()
                 .is_some_and(|d| d.page().len() >= BYTES_MAX)
@@ -132,12 +197,12 @@ impl Values {
 
     /// Gives the dictionary up for what follows. The page must have been taken.
     pub(super) fn end_dictionary(&mut self) {
-        self.dictionary_full = true;
+        self.indexed = false;
     }
 
     /// Appends the page's values to `out` and begins the next page; how they are encoded.
     pub(super) fn take_page(&mut self, out: &mut Vec<u8>) -> Encoding {
-        if self.dictionary.is_some() && !self.dictionary_full {
+        if self.indexed {
             let width = hybrid::width(self.dictionary_len());
             out.push(width as u8);
             hybrid::write_indices(&self.indices, width, out);
@@ -146,6 +211,7 @@ impl Values {
         }
         out.extend_from_slice(&self.plain);
         self.plain.clear();
+        self.bloomed = 0;
         out.extend_from_slice(self.bits.as_slice());
         self.bits.truncate(0);
         Encoding::PLAIN
@@ -161,18 +227,10 @@ impl Values {
 
     /// The dictionary, if all values are there.
     pub(super) fn all_values(&self) -> Option<&Dictionary> {
-        self.dictionary().filter(|_| !self.dictionary_full)
+        self.dictionary().filter(|_| self.indexed)
     }
 
     pub(super) fn take_bloom(&mut self) -> Option<Sbbf> {
         self.bloom.take()
-    }
-}
-
-#[inline]
-fn each_valid(nulls: Option<&NullBuffer>, rows: usize, each: impl FnMut(usize)) {
-    match nulls.filter(|nulls| nulls.null_count() > 0) {
-        Some(nulls) => nulls.valid_indices().for_each(each),
-        None => (0..rows).for_each(each),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arrow::error::ArrowError;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use headgate_stream::log::Records;
@@ -14,20 +13,15 @@ use crate::{
     columns::Rows,
     commit::File,
     config::Config,
-    encode::{Encoded, Encoder},
-    route::{Group, route, text},
+    encode::{Encoded, Encoder, RowGroup},
+    route::{Group, Unroutable, route, text},
     sink::Error,
     store,
 };
 
-/// Rows that are decoded before they are encoded: few enough to stay in the processor's cache.
-const CHUNK_ROWS: usize = 256;
-
 /// A file's content could not be made. A defect: no input leads here.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EncodeError {
-    #[error("cannot build columns: {0}")]
-    Arrow(#[from] ArrowError),
     #[error("cannot encode Parquet: {0}")]
     Parquet(#[from] ParquetError),
     #[error("a bad event of the sink's own has no table")]
@@ -198,28 +192,20 @@ pub(crate) fn encode(
     let table = &*group.table;
     let mut quarantine = Quarantine::default();
     let mut encoder = Encoder::new(config, table, group.rows.len() as u64)?;
-    let mut rows = Rows::new(
-        table,
-        group.rows.len().min(CHUNK_ROWS),
-        config.data_depth_max,
-    );
-    let mut rest_values = 0;
-    for chunk in group.rows.chunks(CHUNK_ROWS) {
-        for at in chunk {
-            let delivery = &records[at.records as usize];
-            let record = &delivery.values[at.value as usize];
-            if let Err(reason) = append(&mut rows, record, delivery.appended_ms) {
-                quarantine.add(record, reason, now_micros);
-            }
+    let mut rows = Rows::new(table, config.data_depth_max);
+    for at in &group.rows {
+        let delivery = &records[at.records as usize];
+        let record = &delivery.values[at.value as usize];
+        let group = encoder.group();
+        match append(&mut rows, record, delivery.appended_ms, group) {
+            Ok(received_micros) => encoder.appended(received_micros, record.len())?,
+            Err(reason) => quarantine.add(record, reason, now_micros),
         }
-        let finished = rows.finish()?;
-        rest_values += finished.rest_values;
-        encoder.write(finished)?;
     }
     Ok(EncodedGroup {
         files: encoder.finish()?,
         quarantine,
-        rest_values,
+        rest_values: rows.rest_values(),
     })
 }
 
@@ -227,8 +213,10 @@ fn append(
     rows: &mut Rows<'_>,
     record: &[u8],
     appended_ms: i64,
-) -> Result<(), crate::route::Unroutable> {
-    rows.append(text(record)?, appended_ms).map_err(Into::into)
+    group: &mut RowGroup,
+) -> Result<i64, Unroutable> {
+    let received = rows.append(text(record)?, appended_ms, group);
+    received.map_err(Into::into)
 }
 
 /// `dt=2026-11-22/hr=07`
