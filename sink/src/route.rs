@@ -183,9 +183,25 @@ fn head(record: &[u8]) -> &str {
     simdutf8::basic::from_utf8(&record[..end]).unwrap_or_default()
 }
 
-/// The attributes that decide where a record goes, in the order in which Headgate writes them.
-const NAMES: [&str; 3] = ["type", "dataschema", "receivedtime"];
-static KEYS: LazyLock<[Expected; 3]> = LazyLock::new(|| NAMES.map(Expected::new));
+/// The first attributes in the order in which Headgate writes them.
+const NAMES: [&str; 8] = [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "dataschema",
+    "subject",
+    "receivedtime",
+];
+static KEYS: LazyLock<[Expected; 8]> = LazyLock::new(|| NAMES.map(Expected::new));
+
+/// The places of those that decide where a record goes; the last one ends the search.
+mod place {
+    pub(super) const TYPE: usize = 3;
+    pub(super) const DATASCHEMA: usize = 5;
+    pub(super) const RECEIVEDTIME: usize = 7;
+}
 
 /// What decides where a record goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -200,22 +216,28 @@ impl<'a> Look<'a> {
     /// Whether the record is an event at all is for the decoder to say.
     fn before_data(record: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(record, 2);
-        let mut found = [const { Cow::Borrowed("") }; NAMES.len()];
+        let (mut kind, mut dataschema) = (None, None);
+        let keys = &*KEYS;
         let mut next = 0;
         let mut more = cursor.object().ok()?;
         while more {
             cursor.space();
-            if cursor.take(&KEYS[next]) {
-                found[next] = cursor.string().ok()?.decode();
-                next += 1;
-                if next == NAMES.len() {
-                    let [kind, dataschema, received] = found;
-                    return Some(Self {
-                        kind,
-                        dataschema: Some(dataschema),
-                        received: Some(received),
-                    });
+            let ahead = keys[next..].iter().position(|key| cursor.take(key));
+            if let Some(distance) = ahead {
+                let text = cursor.string().ok()?;
+                match next + distance {
+                    place::TYPE => kind = Some(text.decode()),
+                    place::DATASCHEMA => dataschema = Some(text.decode()),
+                    place::RECEIVEDTIME => {
+                        return Some(Self {
+                            kind: kind?,
+                            dataschema: Some(dataschema?),
+                            received: Some(text.decode()),
+                        });
+                    }
+                    _ => {}
                 }
+                next += distance + 1;
             } else if NAMES.contains(&cursor.key().ok()?.raw) {
                 return None;
             } else {

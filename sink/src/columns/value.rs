@@ -19,40 +19,46 @@ pub(super) enum Read<'a> {
 }
 
 /// Reads one value, and appends it if it fits.
+///
+/// Nearly every value is of the column's type, and is read as such at once.
 #[inline]
 pub(super) fn read<'a>(values: &mut Values, cursor: &mut Cursor<'a>) -> Result<Read<'a>, Syntax> {
-    // Nearly every value is of the column's type: it is read as such, and looked at again if it is not.
-    let before = *cursor;
-    if read_own(values, cursor) {
-        return Ok(Read::Value);
+    let kind = values.kind();
+    if kind == Type::Text {
+        // What is no string leaves the cursor where it was.
+        return match text(cursor, |text| values.text(text)) {
+            true => Ok(Read::Value),
+            false => other(cursor),
+        };
     }
-    *cursor = before;
-    other(cursor)
-}
-
-/// Reads and appends a value of the column's own type; false, and the cursor anywhere, when it is none.
-#[inline]
-fn read_own(values: &mut Values, cursor: &mut Cursor<'_>) -> bool {
-    match values.kind() {
-        Type::Text => text(cursor, |text| values.text(text)),
-        Type::Integer => append(cursor.number().ok().and_then(integer), |v| values.whole(v)),
-        Type::Number => append(cursor.number().ok().and_then(number), |v| values.real(v)),
-        Type::Boolean => append(cursor.boolean().ok(), |v| values.truth(v)),
-        Type::Json => match cursor.kind() {
-            Ok(Kind::Null) | Err(_) => false,
-            Ok(_) => append(cursor.skip().ok(), |v| values.text(v)),
-        },
-        Type::Timestamp => {
+    let found = cursor.kind()?;
+    let start = cursor.at();
+    let appended = match (kind, found) {
+        (_, Kind::Null) => return other(cursor),
+        (Type::Integer, Kind::Number) => append(integer(cursor.number()?), |v| values.whole(v)),
+        (Type::Number, Kind::Number) => append(number(cursor.number()?), |v| values.real(v)),
+        (Type::Boolean, Kind::Bool) => append(Some(cursor.boolean()?), |v| values.truth(v)),
+        (Type::Json, _) => append(Some(cursor.skip()?), |v| values.text(v)),
+        (Type::Timestamp, Kind::String) => {
             let mut micros = None;
-            text(cursor, |text| micros = date_time_micros(text));
+            if !text(cursor, |text| micros = date_time_micros(text)) {
+                return other(cursor);
+            }
             append(micros, |v| values.whole(v))
         }
-        Type::Date => {
+        (Type::Date, Kind::String) => {
             let mut days = None;
-            text(cursor, |text| days = date_days(text));
+            if !text(cursor, |text| days = date_days(text)) {
+                return other(cursor);
+            }
             append(days, |v| values.day(v))
         }
-    }
+        _ => return other(cursor),
+    };
+    Ok(match appended {
+        true => Read::Value,
+        false => Read::Misfit(cursor.slice(start, cursor.at())),
+    })
 }
 
 /// Reads a value that is not of the column's type.

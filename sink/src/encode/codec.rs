@@ -22,14 +22,14 @@ pub(super) struct Codec {
 }
 
 enum Compressor {
-    Snappy(snap::raw::Encoder),
+    Snappy(Box<snap::raw::Encoder>),
     Zstd(zstd::bulk::Compressor<'static>),
 }
 
 impl Codec {
     pub(super) fn new(compression: Compression) -> io::Result<Self> {
         let compressor = match compression {
-            Compression::Snappy => Compressor::Snappy(snap::raw::Encoder::new()),
+            Compression::Snappy => Compressor::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::Zstd => Compressor::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
         };
         Ok(Self {

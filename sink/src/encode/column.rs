@@ -4,7 +4,10 @@
 //! which columns are worth a dictionary; it looks at a value once and copies it once, which halves the sink's work.
 //! Headers, footer and file are parquet-rs'.
 
-use std::io::{Chain, Read};
+use std::{
+    io::{Chain, Read},
+    sync::Arc,
+};
 
 use arrow::array::BooleanBufferBuilder;
 use bytes::{Buf, Bytes, buf::Reader};
@@ -260,7 +263,7 @@ impl ColumnWriter {
                 });
             }
         }
-        let mut metadata = ColumnChunkMetaData::builder(self.descr.clone())
+        let mut metadata = ColumnChunkMetaData::builder(Arc::clone(&self.descr))
             .set_compression(codec.name()?)
             .set_encodings(encodings)
             .set_page_encoding_stats(pages)

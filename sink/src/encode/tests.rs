@@ -89,8 +89,11 @@ fn a_file_has_the_codec_the_types_and_a_bloom_filter_on_the_event_id_alone() {
     }
 }
 
-/// The least and the greatest value, the nulls, and whether there is a dictionary, by the column's name.
-fn described(file: &Encoded, name: &str) -> (Option<(Vec<u8>, Vec<u8>)>, Option<u64>, bool) {
+/// The least and the greatest value.
+type Bounds = Option<(Vec<u8>, Vec<u8>)>;
+
+/// A column's bounds, its nulls, and whether there is a dictionary.
+fn described(file: &Encoded, name: &str) -> (Bounds, Option<u64>, bool) {
     let file = SerializedFileReader::new(file.bytes.clone()).unwrap();
     let group = file.metadata().row_group(0);
     let is_it = |column: &&ColumnChunkMetaData| column.column_path().string() == name;
