@@ -1,6 +1,7 @@
 //! Rows of one table and hour into Parquet files.
 
 mod bounds;
+mod chunk;
 mod codec;
 mod column;
 mod dictionary;

@@ -1,16 +1,12 @@
 //! One column of a row group: pages, compressed as they fill up, and what the footer says of them.
 //!
-//! Parquet-rs has an encoder for any column of any program. This one knows a few types, no nesting, and by the sample
-//! which columns are worth a dictionary; it looks at a value once and copies it once, which halves the sink's work.
-//! Headers, footer and file are parquet-rs'.
+//! Parquet-rs has an encoder for any column of any program, which takes Arrow arrays. This one knows a few types, no
+//! nesting, and by the first rows which columns are worth a dictionary; the decoder appends to its pages, without arrays
+//! between. Page headers, footer and file are parquet-rs'.
 
-use std::{
-    io::{Chain, Read},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use arrow::array::BooleanBufferBuilder;
-use bytes::{Buf, Bytes, buf::Reader};
 use parquet::{
     basic::{Encoding, PageType},
     bloom_filter::Sbbf,
@@ -21,13 +17,12 @@ use parquet::{
     errors::ParquetError,
     file::{
         metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats},
-        reader::{ChunkReader, Length},
         writer::{SerializedPageWriter, TrackedWrite},
     },
     schema::types::ColumnDescPtr,
 };
 
-use super::{bounds, codec::Codec, hybrid, values::Values};
+use super::{bounds, chunk::Chunk, codec::Codec, hybrid, values::Values};
 use crate::table::Type;
 
 /// A page ends at so many bytes of values: readers decompress pages whole.
@@ -283,35 +278,5 @@ impl ColumnWriter {
             metadata = metadata.set_statistics(statistics);
         }
         metadata.build()
-    }
-}
-
-/// A column's bytes: its pages were written before its dictionary was known, and stand behind it.
-pub(super) struct Chunk {
-    dictionary: Bytes,
-    data: Bytes,
-}
-
-impl Length for Chunk {
-    fn len(&self) -> u64 {
-        (self.dictionary.len() + self.data.len()) as u64
-    }
-}
-
-impl ChunkReader for Chunk {
-    type T = Chain<Reader<Bytes>, Reader<Bytes>>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        let start = start as usize;
-        let split = start.min(self.dictionary.len());
-        let data = self.data.slice(start - split..);
-        Ok(self.dictionary.slice(split..).reader().chain(data.reader()))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let mut bytes = Vec::with_capacity(length);
-        let read = self.get_read(start)?;
-        read.take(length as u64).read_to_end(&mut bytes)?;
-        Ok(bytes.into())
     }
 }
