@@ -18,8 +18,9 @@ use headgate_schemas::registry::Registry;
 use headgate_sink::{
     Config,
     config::Compression,
-    testing::{Landed, land},
+    testing::{Landed, delivery, land},
 };
+use headgate_stream::log::Records;
 
 fn main() {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/events");
@@ -28,6 +29,7 @@ fn main() {
         Err(errors) => panic!("{errors}"),
     };
     let records: Vec<Bytes> = events::records(setting("HEADGATE_BENCH_EVENTS", 200_000)).collect();
+    let records = delivery(records);
     match env::var("HEADGATE_BENCH_DIR") {
         Ok(dir) => on_request(&registry, &records, Path::new(&dir)),
         Err(_) => alone(&registry, &records),
@@ -35,12 +37,12 @@ fn main() {
 }
 
 /// Runs all rounds of one codec after the other's, and prints their medians.
-fn alone(registry: &Arc<Registry>, records: &[Bytes]) {
-    let bytes: usize = records.iter().map(Bytes::len).sum();
+fn alone(registry: &Arc<Registry>, records: &Records) {
+    let bytes: usize = records.values.iter().map(Bytes::len).sum();
     println!(
         "{} events, {} bytes each",
-        records.len(),
-        bytes / records.len()
+        records.values.len(),
+        bytes / records.values.len()
     );
     let count = setting("HEADGATE_BENCH_ROUNDS", 5);
     for codec in [Compression::Snappy, Compression::Zstd] {
@@ -60,9 +62,9 @@ fn alone(registry: &Arc<Registry>, records: &[Bytes]) {
 }
 
 /// Runs one round for each line of the input.
-fn on_request(registry: &Arc<Registry>, records: &[Bytes], dir: &Path) {
+fn on_request(registry: &Arc<Registry>, records: &Records, dir: &Path) {
     let mut lines = Vec::new();
-    for record in records {
+    for record in &records.values {
         lines.extend_from_slice(record);
         lines.push(b'\n');
     }
@@ -87,17 +89,20 @@ fn on_request(registry: &Arc<Registry>, records: &[Bytes], dir: &Path) {
 }
 
 /// Lands all records once: CPU microseconds an event, and the files.
-fn round(registry: &Arc<Registry>, records: &[Bytes], codec: Compression) -> (f64, Vec<Landed>) {
+fn round(registry: &Arc<Registry>, records: &Records, codec: Compression) -> (f64, Vec<Landed>) {
     let config = Config {
         compression: codec,
         ..Config::default()
     };
     let before = cpu_time();
-    let landed = land(registry, &config, records);
+    let landed = land(registry, &config, std::slice::from_ref(records));
     let spent = cpu_time() - before;
     let rows: u64 = landed.iter().map(|file| file.rows).sum();
-    assert_eq!(rows, records.len() as u64);
-    (spent.as_nanos() as f64 / records.len() as f64 / 1e3, landed)
+    assert_eq!(rows, records.values.len() as u64);
+    (
+        spent.as_nanos() as f64 / records.values.len() as f64 / 1e3,
+        landed,
+    )
 }
 
 fn setting<T: FromStr>(name: &str, default: T) -> T {

@@ -25,24 +25,28 @@ pub struct Landed {
     pub bytes: Bytes,
 }
 
+/// Records as a stream's reader hands them over.
+pub fn delivery(values: Vec<Bytes>) -> Records {
+    Records {
+        partition: Partition::new("0"),
+        follows: Position::start(),
+        end: Position::from_number(values.len() as u64),
+        values,
+        appended_ms: 0,
+    }
+}
+
 /// Routes, decodes and encodes these records on the calling thread: all of the sink's work but reading and storing.
 ///
 /// # Panics
 /// When a record is no row of a table.
-pub fn land(registry: &Arc<Registry>, config: &Config, records: &[Bytes]) -> Vec<Landed> {
+pub fn land(registry: &Arc<Registry>, config: &Config, records: &[Records]) -> Vec<Landed> {
     let tables = Tables::of(Arc::clone(registry));
-    let records = [Records {
-        partition: Partition::new("0"),
-        follows: Position::start(),
-        end: Position::from_number(records.len() as u64),
-        values: records.to_vec(),
-        appended_ms: 0,
-    }];
-    let routed = route(&records, &tables);
+    let routed = route(records, &tables);
     assert!(routed.unroutable.is_empty(), "{:?}", routed.unroutable);
     let mut landed = Vec::new();
     for group in &routed.groups {
-        let encoded = match encode(config, &records, group, 0) {
+        let encoded = match encode(config, records, group, 0) {
             Ok(encoded) => encoded,
             Err(error) => panic!("{error}"),
         };
