@@ -11,14 +11,11 @@ use parquet::{
     basic::{Encoding, PageType},
     bloom_filter::Sbbf,
     column::{
-        page::{CompressedPage, Page, PageWriter},
+        page::{CompressedPage, Page},
         writer::ColumnCloseResult,
     },
     errors::ParquetError,
-    file::{
-        metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats},
-        writer::{SerializedPageWriter, TrackedWrite},
-    },
+    file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats},
     schema::types::ColumnDescPtr,
 };
 
@@ -54,7 +51,7 @@ pub(super) struct ColumnWriter {
     /// Rows of the pages that are written, and nulls among them.
     rows: usize,
     nulls: usize,
-    written: TrackedWrite<Vec<u8>>,
+    written: Chunk,
     pages: Vec<PageAt>,
     uncompressed_bytes: usize,
 }
@@ -79,7 +76,7 @@ impl ColumnWriter {
             page_nulls: 0,
             rows: 0,
             nulls: 0,
-            written: TrackedWrite::new(Vec::new()),
+            written: Chunk::default(),
             pages: Vec::new(),
             uncompressed_bytes: 0,
         })
@@ -88,7 +85,7 @@ impl ColumnWriter {
     /// The size so far, about.
     pub(super) fn bytes(&self) -> usize {
         let dictionary = self.values.dictionary().map_or(0, |d| d.page().len());
-        self.written.bytes_written() + self.values.page_bytes() + dictionary
+        self.written.bytes() + self.values.page_bytes() + dictionary
     }
 
     #[inline]
@@ -151,7 +148,7 @@ impl ColumnWriter {
             statistics: None,
         };
         let page = CompressedPage::new(page, bytes);
-        let spec = SerializedPageWriter::new(&mut self.written).write_page(page)?;
+        let spec = self.written.add(page)?;
         self.uncompressed_bytes += spec.uncompressed_size;
         self.pages.push(PageAt {
             offset: spec.offset,
@@ -188,27 +185,23 @@ impl ColumnWriter {
         if rows > self.rows {
             self.end_page(rows, codec)?;
         }
-        let mut dictionary = TrackedWrite::new(Vec::new());
-        if let Some(values) = self.values.dictionary() {
-            let (bytes, compressed) = codec.page(|page| page.extend_from_slice(values.page()))?;
+        let mut chunk = Chunk::default();
+        if let Some(dictionary) = self.values.dictionary() {
+            let (bytes, compressed) =
+                codec.page(|page| page.extend_from_slice(dictionary.page()))?;
             let page = Page::DictionaryPage {
                 buf: compressed,
-                num_values: values.len() as u32,
+                num_values: dictionary.len() as u32,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };
-            let page = CompressedPage::new(page, bytes);
-            let spec = SerializedPageWriter::new(&mut dictionary).write_page(page)?;
-            self.uncompressed_bytes += spec.uncompressed_size;
+            self.uncompressed_bytes += chunk
+                .add(CompressedPage::new(page, bytes))?
+                .uncompressed_size;
         }
-        let dictionary_bytes = dictionary.bytes_written();
-        let data = std::mem::replace(&mut self.written, TrackedWrite::new(Vec::new()));
-        let chunk = Chunk {
-            dictionary: dictionary.into_inner()?.into(),
-            data: data.into_inner()?.into(),
-        };
-        let bytes = dictionary_bytes + chunk.data.len();
-        let metadata = self.metadata(codec, dictionary_bytes, bytes)?;
+        let dictionary_bytes = chunk.bytes();
+        chunk.append(std::mem::take(&mut self.written));
+        let metadata = self.metadata(codec, dictionary_bytes, chunk.bytes())?;
         let mut bloom_filter = self.values.take_bloom();
         if let Some(bloom) = &mut bloom_filter {
             bloom.fold_to_target_fpp(BLOOM_FALSE_POSITIVES);
@@ -222,7 +215,7 @@ impl ColumnWriter {
             );
         }
         let closed = ColumnCloseResult {
-            bytes_written: bytes as u64,
+            bytes_written: chunk.bytes() as u64,
             rows_written: self.rows as u64,
             bloom_filter,
             metadata,

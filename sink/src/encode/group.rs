@@ -1,6 +1,6 @@
 //! A row group growing: its columns side by side, a row at a time.
 
-use std::{io::Write, sync::Arc};
+use std::sync::Arc;
 
 use parquet::{
     errors::ParquetError, file::writer::SerializedFileWriter, schema::types::SchemaDescriptor,
@@ -123,9 +123,9 @@ impl RowGroup {
     }
 
     /// Writes the group to the file; which columns had a dictionary.
-    pub(super) fn close<W: Write + Send>(
+    pub(super) fn close(
         mut self,
-        file: &mut SerializedFileWriter<W>,
+        file: &mut SerializedFileWriter<Vec<u8>>,
         codec: &mut Codec,
     ) -> Result<Vec<bool>, ParquetError> {
         self.settle_values();
@@ -137,6 +137,8 @@ impl RowGroup {
             .iter()
             .map(ColumnWriter::has_dictionary)
             .collect();
+        // Memory alone: growing by and by would touch more of it, and the estimate is near the truth.
+        file.inner_mut().reserve(self.bytes() as usize);
         let mut group = file.next_row_group()?;
         for column in self.columns {
             let (bytes, closed) = column.close(self.rows, codec)?;
