@@ -28,8 +28,10 @@ fn main() {
         Ok(registry) => Arc::new(registry),
         Err(errors) => panic!("{errors}"),
     };
-    let records: Vec<Bytes> = events::records(setting("HEADGATE_BENCH_EVENTS", 200_000)).collect();
-    let records = delivery(records);
+    let records = delivery(as_read(events::records(setting(
+        "HEADGATE_BENCH_EVENTS",
+        200_000,
+    ))));
     match env::var("HEADGATE_BENCH_DIR") {
         Ok(dir) => on_request(&registry, &records, Path::new(&dir)),
         Err(_) => alone(&registry, &records),
@@ -103,6 +105,27 @@ fn round(registry: &Arc<Registry>, records: &Records, codec: Compression) -> (f6
         spent.as_nanos() as f64 / records.values.len() as f64 / 1e3,
         landed,
     )
+}
+
+/// The records as a reader delivers them: slices of the chunks that it read.
+fn as_read(records: impl Iterator<Item = Bytes>) -> Vec<Bytes> {
+    const CHUNK_BYTES: usize = 1 << 20;
+    let mut values = Vec::new();
+    let (mut chunk, mut lengths) = (Vec::with_capacity(CHUNK_BYTES), Vec::new());
+    let mut cut = |chunk: Vec<u8>, lengths: &mut Vec<usize>| {
+        let mut chunk = Bytes::from(chunk);
+        values.extend(lengths.drain(..).map(|length| chunk.split_to(length)));
+    };
+    for record in records {
+        if chunk.len() + record.len() > CHUNK_BYTES {
+            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES));
+            cut(full, &mut lengths);
+        }
+        chunk.extend_from_slice(&record);
+        lengths.push(record.len());
+    }
+    cut(chunk, &mut lengths);
+    values
 }
 
 fn setting<T: FromStr>(name: &str, default: T) -> T {

@@ -41,7 +41,8 @@ impl Num<'_> {
 
 impl<'a> Cursor<'a> {
     /// Reads a number.
-    #[inline]
+    // Without this the result goes through memory.
+    #[inline(always)]
     pub fn number(&mut self) -> Result<Num<'a>, Syntax> {
         self.space();
         let bytes = self.bytes();

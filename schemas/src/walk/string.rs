@@ -36,7 +36,8 @@ impl<'a> Str<'a> {
 
 impl<'a> Cursor<'a> {
     /// Reads a string; its escapes are checked.
-    #[inline]
+    // Without this the result goes through memory.
+    #[inline(always)]
     pub fn string(&mut self) -> Result<Str<'a>, Syntax> {
         self.space();
         let bytes = self.bytes();
