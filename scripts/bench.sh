@@ -43,7 +43,7 @@ run_benches() {
     say "1 to 200 schemas"
     bench_servers growth growth
     bench_servers growth-landing growth --landing
-    say "a million events"
+    say "two million events"
     bench_servers memory memory
     say "10,000 idle connections"
     bench_servers idle idle

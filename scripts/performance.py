@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 
@@ -148,7 +149,11 @@ class Figures:
         speed = min(both["ratio"] for both in self.sink.values())
         size = max(both["headgate_bytes"] / both["duckdb_bytes"] for both in self.sink.values())
         first, last = self.growth[0]["us_per_event"], self.growth[-1]["us_per_event"]
-        half = [sample["resident_bytes"] for sample in self.memory][len(self.memory) // 2 :]
+        # Memory goes up and down with every batch: means of quarters are compared, once the first half has passed.
+        last_half = [sample["resident_bytes"] for sample in self.memory][-(len(self.memory) // 2) :]
+        before, after = (
+            statistics.mean(part) for part in (last_half[: len(last_half) // 2], last_half[len(last_half) // 2 :])
+        )
         idle = max(cost["after_bytes"] for cost in self.idle) / MIB
         rows = [
             ("validation of an event", f"at most {VALIDATION_US_MAX} us", f"{ours:.2f} us", ours <= VALIDATION_US_MAX),
@@ -178,10 +183,10 @@ class Figures:
                 last / first <= 1 + FLAT_SHARE,
             ),
             (
-                "memory, from half a million to a million events",
+                "memory over a million events, after a first million",
                 f"within {FLAT_SHARE:.0%}",
-                f"{half[-1] / half[0] - 1:+.0%}",
-                half[-1] / half[0] <= 1 + FLAT_SHARE,
+                f"{after / before - 1:+.0%}",
+                after / before <= 1 + FLAT_SHARE,
             ),
             ("memory with 10,000 idle connections", f"under {IDLE_MIB_MAX} MiB", f"{idle:.0f} MiB", idle < IDLE_MIB_MAX),
         ]

@@ -57,7 +57,7 @@ setup_rust() {
 }
 
 setup_build() {
-    install_packages cc:gcc ld:binutils git:git curl:curl
+    install_packages cc:gcc ld:binutils make:make git:git curl:curl
     # gcc alone has no C library headers.
     [ -e /usr/include/stdlib.h ] || as_root apt-get install -y -qq libc6-dev >/dev/null
     setup_rust

@@ -55,7 +55,13 @@ async fn measure(args: &Bench, dir: &Path) -> Result<()> {
             let setup = if landing { &whole } else { &gateway };
             report(&Growth::default().run(setup).await?, json)
         }
-        Benchmark::Memory => report(&Memory::default().run(&whole).await?, json),
+        Benchmark::Memory { events } => {
+            let memory = Memory {
+                events,
+                ..Memory::default()
+            };
+            report(&memory.run(&whole).await?, json)
+        }
         Benchmark::Idle => report(&[Idle::default().run(&whole).await?], json),
         Benchmark::BareServer { .. } => Ok(()),
     }

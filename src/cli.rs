@@ -187,8 +187,12 @@ pub(crate) enum Benchmark {
         #[arg(long)]
         landing: bool,
     },
-    /// Resident memory of the whole process over a million events
-    Memory,
+    /// Resident memory of the whole process while events pass through it
+    Memory {
+        /// Events in all; the memory is sampled twenty times
+        #[arg(long, default_value_t = 2_000_000)]
+        events: u64,
+    },
     /// Resident memory with 10,000 idle connections
     Idle,
     /// The bare HTTP server that the gateway is compared with

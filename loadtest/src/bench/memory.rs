@@ -8,9 +8,10 @@ use super::{Error, Setup, track_event};
 /// How memory is measured.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// Events in all. Default 1,000,000.
+    /// Events in all. Default 2,000,000: over the first million the process comes to what it needs, and over the second
+    /// it must not grow.
     pub events: u64,
-    /// Samples of the memory, evenly spread. Default 10.
+    /// Samples of the memory, evenly spread. Default 20.
     pub samples: u32,
     /// Events a request. Default 100.
     pub batch_events: u32,
@@ -21,8 +22,8 @@ pub struct Memory {
 impl Default for Memory {
     fn default() -> Memory {
         Memory {
-            events: 1_000_000,
-            samples: 10,
+            events: 2_000_000,
+            samples: 20,
             batch_events: 100,
             connections: 64,
         }
