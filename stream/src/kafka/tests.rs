@@ -18,8 +18,8 @@ use prometheus::Registry;
 use super::{Config, Error, Kafka, Subscription};
 use crate::{
     log::{
-        Delivery, Health, Outcome, Partition, Position, ReadError, Reader, Record, Records, Topic,
-        Writer,
+        Delivery, Health, Outcome, Partition, Position, ReadError, Reader, Record, Records,
+        Refusal, Topic, Writer,
     },
     testing::conformance,
 };
