@@ -19,6 +19,7 @@ mod metrics;
 mod partitions;
 mod position;
 mod producer;
+mod properties;
 mod reader;
 #[cfg(test)]
 mod tests;

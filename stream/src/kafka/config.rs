@@ -2,137 +2,15 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use rdkafka::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::properties;
 
 const MIB: u64 = 1 << 20;
 
 /// What a record costs on the wire beside its key and value: the batch's and the record's own headers, in bytes.
 pub(super) const RECORD_OVERHEAD_BYTES: u64 = 512;
-
-/// Settings of librdkafka that this backend's promises rest on, or that have a key of their own here.
-const REFUSED: &[(&str, &str)] = &[
-    (
-        "acks",
-        "success means that all replicas in sync have the record",
-    ),
-    (
-        "allow.auto.create.topics",
-        "topics are made by `topics.create_missing`",
-    ),
-    (
-        "auto.commit.enable",
-        "the commit log decides where reading resumes",
-    ),
-    ("auto.commit.interval.ms", "see `commit_interval_ms`"),
-    (
-        "auto.offset.reset",
-        "a lost position is reported, never jumped over",
-    ),
-    ("background_event_cb", "Headgate has its own"),
-    ("batch.size", "see `batch_bytes_max`"),
-    ("bootstrap.servers", "see `bootstrap_servers`"),
-    ("check.crcs", "what is read is always checked"),
-    ("closesocket_cb", "Headgate has its own"),
-    ("compression.codec", "see `compression`"),
-    ("compression.type", "see `compression`"),
-    ("connect_cb", "Headgate has its own"),
-    ("consume.callback.max.messages", "Headgate has its own"),
-    ("consume_cb", "Headgate has its own"),
-    ("default_topic_conf", "Headgate has its own"),
-    ("delivery.report.only.error", "every record has its outcome"),
-    ("delivery.timeout.ms", "see `produce_deadline_ms`"),
-    ("dr_cb", "Headgate has its own"),
-    ("dr_msg_cb", "Headgate has its own"),
-    (
-        "enable.auto.commit",
-        "the commit log decides where reading resumes",
-    ),
-    (
-        "enable.auto.offset.store",
-        "the commit log decides where reading resumes",
-    ),
-    (
-        "enable.gapless.guarantee",
-        "a record's failure must not stop the writer",
-    ),
-    (
-        "enable.idempotence",
-        "without it a retry may write a record twice or out of order",
-    ),
-    ("enable.partition.eof", "Headgate has its own"),
-    ("error_cb", "Headgate has its own"),
-    ("fetch.max.bytes", "see `prefetch_bytes_max`"),
-    ("fetch.message.max.bytes", "see `prefetch_bytes_max`"),
-    ("group.id", "see `group`"),
-    ("group.instance.id", "members are told apart by Kafka"),
-    ("group.protocol", "readers rely on the classic protocol"),
-    (
-        "group.remote.assignor",
-        "readers rely on cooperative-sticky assignment",
-    ),
-    (
-        "isolation.level",
-        "records of aborted transactions are never read",
-    ),
-    ("linger.ms", "see `linger_ms`"),
-    ("log.queue", "Headgate has its own"),
-    ("log_cb", "Headgate has its own"),
-    ("max.in.flight", "idempotence sets it"),
-    (
-        "max.in.flight.requests.per.connection",
-        "idempotence sets it",
-    ),
-    ("max.partition.fetch.bytes", "see `prefetch_bytes_max`"),
-    ("message.max.bytes", "see `record_bytes_max`"),
-    ("message.send.max.retries", "see `produce_deadline_ms`"),
-    ("message.timeout.ms", "see `produce_deadline_ms`"),
-    ("metadata.broker.list", "see `bootstrap_servers`"),
-    ("oauth_cb", "Headgate has its own"),
-    ("oauthbearer_token_refresh_cb", "Headgate has its own"),
-    ("offset_commit_cb", "Headgate has its own"),
-    ("opaque", "Headgate has its own"),
-    ("open_cb", "Headgate has its own"),
-    (
-        "partition.assignment.strategy",
-        "readers rely on cooperative-sticky assignment",
-    ),
-    (
-        "partitioner",
-        "records of a key keep their partition, for every client",
-    ),
-    (
-        "partitioner_cb",
-        "records of a key keep their partition, for every client",
-    ),
-    ("queue.buffering.max.kbytes", "see `queue_bytes_max`"),
-    ("queue.buffering.max.messages", "see `queue_records_max`"),
-    ("queue.buffering.max.ms", "see `linger_ms`"),
-    ("queued.max.messages.kbytes", "see `prefetch_bytes_max`"),
-    ("queuing.strategy", "records of a key keep their order"),
-    ("rebalance_cb", "Headgate has its own"),
-    (
-        "request.required.acks",
-        "success means that all replicas in sync have the record",
-    ),
-    ("resolve_cb", "Headgate has its own"),
-    ("retries", "see `produce_deadline_ms`"),
-    ("session.timeout.ms", "see `session_timeout_ms`"),
-    ("socket_cb", "Headgate has its own"),
-    ("ssl.certificate.verify_cb", "Headgate has its own"),
-    ("statistics.interval.ms", "see `statistics_interval_ms`"),
-    ("stats_cb", "Headgate has its own"),
-    ("throttle_cb", "Headgate has its own"),
-    (
-        "topic.metadata.refresh.interval.ms",
-        "see `metadata_interval_ms`",
-    ),
-    (
-        "transactional.id",
-        "exactly once is the sink's work, not Kafka's transactions",
-    ),
-];
 
 /// The `[kafka]` section.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -314,7 +192,7 @@ impl Config {
         if self.linger_ms >= self.produce_deadline_ms {
             problems.push(("linger_ms", "must be below produce_deadline_ms".to_owned()));
         }
-        problems.extend(self.wrong_properties().map(|reason| ("properties", reason)));
+        problems.extend(properties::wrong(&self.properties).map(|reason| ("properties", reason)));
         problems
     }
 
@@ -402,23 +280,6 @@ impl Config {
         within("close_deadline_ms", self.close_deadline_ms, 0, hour_ms);
         problems
     }
-
-    /// What librdkafka, or a promise of ours, has against the properties. Nothing is connected to.
-    fn wrong_properties(&self) -> impl Iterator<Item = String> {
-        self.properties.iter().filter_map(|(name, value)| {
-            if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == name) {
-                return Some(format!("{name} cannot be set: {why}"));
-            }
-            let tried = ClientConfig::new().set(name, value).create_native_config();
-            // The error's own text would repeat the value, which may be a password.
-            tried.err().map(|error| match error {
-                rdkafka::error::KafkaError::ClientConfig(_, reason, ..) => {
-                    format!("{name}: {reason}")
-                }
-                error => format!("{name}: {error}"),
-            })
-        })
-    }
 }
 
 #[cfg(test)]
@@ -432,12 +293,6 @@ mod tests {
         }
     }
 
-    fn with(name: &str, value: &str) -> Vec<(&'static str, String)> {
-        let mut config = valid();
-        config.properties.insert(name.to_owned(), value.to_owned());
-        config.problems()
-    }
-
     #[test]
     fn the_defaults_need_only_a_server() {
         assert_eq!(valid().problems(), []);
@@ -447,30 +302,6 @@ mod tests {
             .map(|(key, _)| key)
             .collect();
         assert_eq!(keys, ["bootstrap_servers"]);
-    }
-
-    #[test]
-    fn every_setting_of_librdkafka_passes_and_a_wrong_one_is_named() {
-        assert_eq!(with("security.protocol", "SASL_SSL"), []);
-        assert_eq!(with("sasl.mechanism", "SCRAM-SHA-512"), []);
-        assert_eq!(with("client.rack", "az1"), []);
-        for (name, value) in [("no.such.setting", "1"), ("security.protocol", "secret")] {
-            let problems = with(name, value);
-            assert!(
-                problems.len() == 1 && problems[0].1.contains(name),
-                "{problems:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_would_break_a_promise_is_refused_by_name() {
-        for (name, why) in REFUSED {
-            assert_eq!(
-                with(name, "1"),
-                [("properties", format!("{name} cannot be set: {why}"))]
-            );
-        }
     }
 
     #[test]

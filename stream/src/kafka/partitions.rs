@@ -174,7 +174,7 @@ impl Partitions {
     }
 
     /// Partitions to fetch that are not fetched, and from which offset; they count as fetched from now on.
-    pub(super) fn to_start(&mut self, now: Instant) -> Vec<(Place, i64)> {
+    pub(super) fn start_due(&mut self, now: Instant) -> Vec<(Place, i64)> {
         let mut starting = Vec::new();
         for (topic, slots) in &mut self.slots {
             for (index, slot) in slots
@@ -189,7 +189,7 @@ impl Partitions {
     }
 
     /// Partitions that are fetched and satisfy the condition; they count as not fetched from now on.
-    pub(super) fn to_stop(&mut self, which: impl Fn(&Place, &Slot) -> bool) -> Vec<Place> {
+    pub(super) fn stop_where(&mut self, which: impl Fn(&Place, &Slot) -> bool) -> Vec<Place> {
         let mut stopping = Vec::new();
         for (topic, slots) in &mut self.slots {
             for (index, slot) in slots.iter_mut().filter(|(_, slot)| slot.fetching) {
@@ -303,7 +303,7 @@ impl Partitions {
     }
 
     /// Partitions whose extent must be asked for: their check has waited too long, or, with `all`, any that is fetched.
-    pub(super) fn to_ask(&mut self, now: Instant, all: bool) -> Vec<Place> {
+    pub(super) fn ask_due(&mut self, now: Instant, all: bool) -> Vec<Place> {
         let mut asking = Vec::new();
         for (topic, slots) in &mut self.slots {
             for (index, slot) in slots.iter_mut().filter(|(_, slot)| slot.fetching) {

@@ -120,7 +120,7 @@ impl Worker {
                 partitions.seek(&place, *generation, position, &self.deliveries);
             }
         }
-        let stopping = partitions.to_stop(|_, slot| seeks.contains_key(&slot.name));
+        let stopping = partitions.stop_where(|_, slot| seeks.contains_key(&slot.name));
         drop(partitions);
         self.stop(stopping);
     }
@@ -136,7 +136,7 @@ impl Worker {
             self.events.metrics.count_stall(&self.events.stream);
             let mut partitions = self.events.partitions();
             partitions.flush(&self.deliveries);
-            let stopping = partitions.to_stop(|_, _| true);
+            let stopping = partitions.stop_where(|_, _| true);
             drop(partitions);
             self.stop(stopping);
         }
@@ -204,14 +204,14 @@ impl Worker {
         for topic in &suspects {
             partitions.suspect(topic, &self.deliveries);
         }
-        let stopping = partitions.to_stop(|place, _| suspects.contains(&place.0));
+        let stopping = partitions.stop_where(|place, _| suspects.contains(&place.0));
         drop(partitions);
         self.stop(stopping);
     }
 
     /// Asks for the extent of partitions that do not deliver what they should.
     fn ask(&mut self, now: Instant) {
-        let asking = self.events.partitions().to_ask(now, self.out_of_range);
+        let asking = self.events.partitions().ask_due(now, self.out_of_range);
         let mut restarting = Vec::new();
         for place in asking {
             let (low, high) = match self.consumer.fetch_watermarks(&place.0, place.1, ASK) {
@@ -236,14 +236,14 @@ impl Worker {
         let stopping = self
             .events
             .partitions()
-            .to_stop(|place, _| restarting.contains(place));
+            .stop_where(|place, _| restarting.contains(place));
         self.stop(stopping);
     }
 
     fn note_failed(&mut self) {
         let mut partitions = self.events.partitions();
         let failed = partitions.failed();
-        let stopping = partitions.to_stop(|_, slot| !slot.runs());
+        let stopping = partitions.stop_where(|_, slot| !slot.runs());
         drop(partitions);
         (self.failed..failed).for_each(|_| self.events.metrics.count_changed(&self.events.stream));
         self.failed = failed;
@@ -254,7 +254,7 @@ impl Worker {
         if self.stalled {
             return;
         }
-        let starting = self.events.partitions().to_start(now);
+        let starting = self.events.partitions().start_due(now);
         if starting.is_empty() {
             return;
         }
@@ -262,7 +262,7 @@ impl Worker {
             self.deliveries.unavailable(&error.to_string());
             // They are not fetched after all; tried again in the next turn.
             let among = |place: &Place, _: &_| starting.iter().any(|(other, _)| other == place);
-            self.events.partitions().to_stop(among);
+            self.events.partitions().stop_where(among);
         }
     }
 

@@ -101,7 +101,7 @@ async fn a_fatal_error_makes_the_writer_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_broker_records_are_refused_in_time_and_the_writer_recovers_by_itself() {
     let (cluster, mut config, topic) = cluster(1);
-    config.produce_deadline_ms = 1_000;
+    config.produce_deadline_ms = 3_000;
     let writer = writer(&config, std::slice::from_ref(&topic)).await.unwrap();
     append(writer.as_ref(), numbered(&topic, "k", 0..1)).await;
     cluster.broker_down(1).unwrap();
@@ -110,7 +110,7 @@ async fn without_a_broker_records_are_refused_in_time_and_the_writer_recovers_by
     let refused = |outcome: &Outcome| matches!(outcome, Err(Refusal::Unavailable(_)));
     assert!(outcomes.iter().all(refused), "{outcomes:?}");
     assert!(
-        began.elapsed() < Duration::from_secs(5),
+        began.elapsed() < Duration::from_secs(10),
         "{:?}",
         began.elapsed()
     );

@@ -17,16 +17,16 @@ use super::{
 
 /// A log of commits as the sink has one: what was taken, and each partition's tail.
 #[derive(Default)]
-struct Ledger {
+pub(super) struct Ledger {
     tails: BTreeMap<Partition, Position>,
-    values: Vec<Bytes>,
+    pub(super) values: Vec<Bytes>,
     /// How many readers hold each partition, by what they were told.
     held: BTreeMap<Partition, u32>,
     held_twice: u32,
 }
 
 /// Reads as the sink does until it is aborted: only what follows the tail counts.
-fn member(mut reader: Box<dyn Reader>, ledger: &Arc<Mutex<Ledger>>) -> JoinHandle<()> {
+pub(super) fn member(mut reader: Box<dyn Reader>, ledger: &Arc<Mutex<Ledger>>) -> JoinHandle<()> {
     let ledger = Arc::clone(ledger);
     tokio::spawn(async move {
         let mut mine = BTreeSet::new();
@@ -76,7 +76,7 @@ fn member(mut reader: Box<dyn Reader>, ledger: &Arc<Mutex<Ledger>>) -> JoinHandl
     })
 }
 
-async fn until_taken(ledger: &Mutex<Ledger>, count: usize) {
+pub(super) async fn until_taken(ledger: &Mutex<Ledger>, count: usize) {
     let began = Instant::now();
     while ledger.lock().await.values.len() < count {
         assert!(
@@ -97,7 +97,8 @@ async fn readers_share_partitions_and_hand_them_over_without_loss_or_double() {
     let topic = new_topic("events");
     let writer = writer(&config, std::slice::from_ref(&topic)).await.unwrap();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let open = || async { member(reader(&config, &only(&topic)).await.unwrap(), &ledger) };
+    let subscription = only(&topic);
+    let open = || async { reader(&config, &subscription).await.unwrap() };
     let write = |round: u32| {
         let keys = (0..200).map(move |n| format!("user{n}"));
         keys.map(|key| record(&topic, &key, format!("{key}-{round}")))
@@ -121,13 +122,13 @@ async fn readers_share_partitions_and_hand_them_over_without_loss_or_double() {
             }
         }
     };
-    let first = open().await;
+    let first = member(open().await, &ledger);
     held(6).await;
     append(writer.as_ref(), write(0)).await;
-    let second = open().await;
+    let second = member(open().await, &ledger);
     append(writer.as_ref(), write(1)).await;
     until_taken(&ledger, 400).await;
-    let third = open().await;
+    let third = member(open().await, &ledger);
     for round in 2..6 {
         append(writer.as_ref(), write(round)).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -155,7 +156,8 @@ async fn readers_share_partitions_and_hand_them_over_without_loss_or_double() {
         ledger.held_twice, 0,
         "a partition was assigned before its revocation was taken elsewhere"
     );
-    (first.abort(), third.abort());
+    first.abort();
+    third.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,13 @@ use rdkafka::{
     message::{Header, Headers},
 };
 
-use super::{broker::Brokers, *};
+use tokio::sync::Mutex;
+
+use super::{
+    broker::Brokers,
+    reading::{Ledger, member, until_taken},
+    *,
+};
 
 pub(super) fn admin(config: &Config) -> AdminClient<DefaultClientContext> {
     ClientConfig::new()
@@ -104,7 +110,11 @@ async fn other_clients_find_key_header_and_value() {
         .unwrap();
     consumer.subscribe(&[topic.as_str()]).unwrap();
     let found = tokio::task::spawn_blocking(move || {
-        let message = || consumer.poll(PATIENCE).unwrap().unwrap().detach();
+        // What is no message ends a poll too.
+        let mut polls = std::iter::repeat_with(|| consumer.poll(Duration::from_secs(1)))
+            .take(60)
+            .flatten();
+        let mut message = || polls.next().unwrap().unwrap().detach();
         [message(), message()]
     });
     let [first, second] = found.await.unwrap();
@@ -302,7 +312,8 @@ async fn killed_brokers_lose_and_double_nothing_of_what_was_acknowledged() {
     };
     let topic = new_topic("events");
     let writer = writer(&config, std::slice::from_ref(&topic)).await.unwrap();
-    let mut reader = from(&config, &topic, &Position::start()).await;
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let reading = member(reader(&config, &only(&topic)).await.unwrap(), &ledger);
     let write = async {
         let mut acknowledged = Vec::new();
         for round in 0..60_u32 {
@@ -338,7 +349,9 @@ async fn killed_brokers_lose_and_double_nothing_of_what_was_acknowledged() {
         600,
         "with a majority alive, every record is written within the deadline"
     );
-    let mut found = read(reader.as_mut(), 600).await.0;
+    until_taken(&ledger, 600).await;
+    reading.abort();
+    let mut found = ledger.lock().await.values.clone();
     acknowledged.sort();
     found.sort();
     assert_eq!(found, acknowledged);
