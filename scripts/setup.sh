@@ -73,6 +73,16 @@ setup_test() {
         fi
         "$venv_dir/bin/pip" install --quiet --requirement tests/requirements.txt
     fi
+    setup_services
+}
+
+# The real servers that tests run against. The two that cost minutes only when HEADGATE_TEST_CEPH=1 asks for them.
+setup_services() {
+    if [ "${HEADGATE_TEST_CEPH:-}" = 1 ]; then
+        tests/services/install.sh ceph s3s
+    else
+        tests/services/install.sh
+    fi
 }
 
 build() {

@@ -77,7 +77,7 @@ copy_seaweedfs() {
 }
 
 install_ceph() {
-    install_packages radosgw:radosgw ceph-mon:ceph-mon ceph-osd:ceph-osd ceph-mgr:ceph-mgr ceph:ceph-common
+    install_packages radosgw:radosgw ceph-mon:ceph-mon ceph-osd:ceph-osd ceph:ceph-common
 }
 
 install_s3s() {

@@ -32,8 +32,9 @@ start() {
         fail "$dir holds the data of $(broker_count "$dir") brokers"
     # First the brokers' ports, then the controllers'.
     choose_ports "$dir" $((2 * brokers))
+    # A random identifier in Kafka's form, but never one that begins like an option.
     [ -e "$dir/cluster" ] || python3 -c 'import base64, uuid
-print(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))' >"$dir/cluster"
+print("h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22])' >"$dir/cluster"
     for n in $(seq "$brokers"); do
         mkdir -p "$dir/$n/tmp"
         properties "$dir" "$n" "$brokers" >"$dir/$n/server.properties"
@@ -134,7 +135,8 @@ metadata() {
 
 # sees DIR N BROKERS: whether broker N answers and knows so many brokers.
 sees() {
-    metadata "${ports[$2 - 1]}" | grep -qx " $3 brokers:"
+    # Not -q, which would end before the other has written all, and so make it fail.
+    metadata "${ports[$2 - 1]}" | grep -x " $3 brokers:" >/dev/null
 }
 
 # in_sync DIR N: whether broker N answers, is part of the cluster, and follows in each partition that it is to hold.

@@ -81,7 +81,13 @@ PYTHON
 daemon() {
     local dir="$1" name="$2" pid
     shift 2
-    HEADGATE_SERVICE="$dir/$name" setsid "$@" </dev/null >>"$dir/$name.log" 2>&1 &
+    (
+        for fd in /proc/self/fd/*; do
+            fd=${fd##*/}
+            [ "$fd" -le 2 ] || exec {fd}>&-
+        done
+        HEADGATE_SERVICE="$dir/$name" exec setsid "$@"
+    ) </dev/null >>"$dir/$name.log" 2>&1 &
     pid=$!
     disown "$pid"
     echo "$pid" >"$dir/$name.pid"
@@ -97,7 +103,7 @@ daemon() {
 running() {
     local pid
     pid=$(cat "$1/$2.pid" 2>/dev/null) &&
-        { tr '\0' '\n' <"/proc/$pid/environ"; } 2>/dev/null | grep -qxF "HEADGATE_SERVICE=$1/$2"
+        grep -qzxF "HEADGATE_SERVICE=$1/$2" "/proc/$pid/environ" 2>/dev/null
 }
 
 # names DIR: the servers that have a pid file there.
@@ -113,7 +119,8 @@ names() {
 any_running() {
     local name
     for name in $(names "$1"); do
-        running "$1" "$name" && return
+        # Never a bare `return`: while a script is being ended, that means the status it is ended with.
+        ! running "$1" "$name" || return 0
     done
     return 1
 }
@@ -223,8 +230,8 @@ s3() {
 
 # bucket_made ENDPOINT: whether the bucket is there and takes an object; makes it if not.
 bucket_made() {
-    [ "$(s3 HEAD "$1/$bucket" --head)" = 200 ] || [ "$(s3 PUT "$1/$bucket")" = 200 ] || return
-    [ "$(s3 PUT "$1/$bucket/ready" --data-binary ready)" = 200 ] || return
+    [ "$(s3 HEAD "$1/$bucket" --head)" = 200 ] || [ "$(s3 PUT "$1/$bucket")" = 200 ] || return 1
+    [ "$(s3 PUT "$1/$bucket/ready" --data-binary ready)" = 200 ] || return 1
     [ "$(s3 DELETE "$1/$bucket/ready")" = 204 ]
 }
 
