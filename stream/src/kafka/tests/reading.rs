@@ -329,15 +329,23 @@ async fn positions_of_a_deleted_topic_are_never_taken_for_those_of_the_new_one()
 async fn a_topic_made_anew_under_a_running_reader_is_noticed_before_its_records_are_read() {
     let brokers = Brokers::shared();
     for records_before in [1, 10, 50] {
-        // Metadata is not refreshed by time, so that nothing is noticed before fetching fails.
-        let config = Config {
+        // Nothing is noticed before fetching fails, and fetching goes on only when the new topic is filled: so would
+        // a reader do that was cut off meanwhile.
+        let slow = Config {
             metadata_interval_ms: 600_000,
+            properties: [
+                ("fetch.error.backoff.ms", "3000"),
+                ("topic.metadata.refresh.fast.interval.ms", "1500"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
             ..config(&brokers.bootstrap)
         };
+        let config = config(&brokers.bootstrap);
         let topic = new_topic("events");
         let old = writer(&config, std::slice::from_ref(&topic)).await.unwrap();
         append(old.as_ref(), numbered(&topic, "old", 0..10)).await;
-        let mut reader = from(&config, &topic, &Position::start()).await;
+        let mut reader = from(&slow, &topic, &Position::start()).await;
         read(reader.as_mut(), 10).await;
         old.close().await;
         delete(&config, &topic).await;
