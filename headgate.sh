@@ -5,12 +5,13 @@
 # and, for work on Headgate:
 #   ./headgate.sh build           installs what is missing and builds the release binary
 #   ./headgate.sh bench           reproduces the figures of docs/performance.md
+#   ./headgate.sh services DIR    runs Kafka and an S3 server on this machine, their data in DIR, without Docker
 # Works on Debian and Ubuntu; elsewhere, install a C compiler, git, curl and Rust yourself first.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 usage() {
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
 }
 
 main() {
@@ -41,6 +42,15 @@ main() {
             setup_test
             source scripts/bench.sh
             run_benches "$@"
+            ;;
+        services)
+            [ $# = 1 ] || {
+                usage
+                exit 2
+            }
+            source scripts/setup.sh
+            setup_services
+            exec tests/services/run.sh "$1"
             ;;
         *)
             usage

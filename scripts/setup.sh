@@ -57,9 +57,12 @@ setup_rust() {
 }
 
 setup_build() {
-    install_packages cc:gcc ld:binutils make:make git:git curl:curl
+    # librdkafka, the Kafka client, is compiled from source: C and a little C++, with TLS from the system's OpenSSL.
+    install_packages cc:gcc c++:g++ ld:binutils make:make pkg-config:pkg-config git:git curl:curl
     # gcc alone has no C library headers.
     [ -e /usr/include/stdlib.h ] || as_root apt-get install -y -qq libc6-dev >/dev/null
+    pkg-config --exists openssl ||
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libssl-dev >/dev/null
     setup_rust
 }
 
@@ -72,6 +75,16 @@ setup_test() {
             python3 -m venv --clear "$venv_dir"
         fi
         "$venv_dir/bin/pip" install --quiet --requirement tests/requirements.txt
+    fi
+    setup_services
+}
+
+# The real servers that tests run against. The two that cost minutes only when HEADGATE_TEST_CEPH=1 asks for them.
+setup_services() {
+    if [ "${HEADGATE_TEST_CEPH:-}" = 1 ]; then
+        tests/services/install.sh ceph s3s
+    else
+        tests/services/install.sh
     fi
 }
 

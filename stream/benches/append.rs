@@ -61,12 +61,12 @@ fn print_head() {
 fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc/self/stat");
     let after = stat.rsplit(')').next().unwrap_or("");
-    let fields: Vec<u64> = after
+    let fields: Vec<i64> = after
         .split_whitespace()
         .filter_map(|field| field.parse().ok())
         .collect();
-    // Numeric fields after the state: utime is the 11th, stime the 12th.
-    Duration::from_millis((fields[10] + fields[11]) * 10)
+    // Numeric fields after the state, one of which is -1 without a terminal: utime is the 11th, stime the 12th.
+    Duration::from_millis(u64::try_from(fields[10] + fields[11]).unwrap_or(0) * 10)
 }
 
 fn measured(run: impl FnOnce() -> u64) -> Round {

@@ -1,9 +1,12 @@
 //! Moves opaque records durably. Knows nothing of events.
 //!
 //! [`log`] is the seam that everything else sees; [`journal`] is the stream embedded in the process, on a local
-//! directory. Any further backend passes the suite in `testing::conformance` (feature `testing`).
+//! directory; `kafka` (feature `kafka`) is the one on an Apache Kafka cluster. Every backend passes the suite in
+//! `testing::conformance` (feature `testing`).
 
 pub mod journal;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod log;
 pub mod metrics;
 mod spread;

@@ -1,0 +1,139 @@
+//! The configurations that librdkafka's clients are made with, and where their logs go.
+
+use rdkafka::{
+    ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext,
+    error::KafkaError,
+};
+
+use super::config::{Config, RECORD_OVERHEAD_BYTES};
+
+/// Reconnecting is tried at least this often, in ms: librdkafka's own default lets a writer sleep for 10 s after the
+/// brokers are back.
+const RECONNECT_MS_MAX: u64 = 1_000;
+
+/// What every client has in common. Ours come last: they win over properties.
+pub(super) fn common(config: &Config) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("client.id", "headgate");
+    client.set("reconnect.backoff.max.ms", RECONNECT_MS_MAX.to_string());
+    for (name, value) in &config.properties {
+        client.set(name, value);
+    }
+    client.set("bootstrap.servers", config.bootstrap_servers.join(","));
+    client.set(
+        "topic.metadata.refresh.interval.ms",
+        config.metadata_interval_ms.to_string(),
+    );
+    client.set_log_level(RDKafkaLogLevel::Info);
+    client
+}
+
+/// A producer whose success means durable, and whose retries neither double nor reorder.
+pub(super) fn producer(config: &Config, batch_bytes_max: u64) -> ClientConfig {
+    let largest = batch_bytes_max.max(config.record_bytes_max + RECORD_OVERHEAD_BYTES);
+    let mut client = common(config);
+    for (name, value) in [
+        ("acks", "all".to_owned()),
+        ("enable.idempotence", "true".to_owned()),
+        ("partitioner", "murmur2_random".to_owned()),
+        ("compression.codec", config.compression.name().to_owned()),
+        ("linger.ms", config.linger_ms.to_string()),
+        ("batch.size", batch_bytes_max.to_string()),
+        // librdkafka bounds whole requests by it.
+        ("message.max.bytes", (2 * largest).to_string()),
+        ("message.timeout.ms", config.produce_deadline_ms.to_string()),
+        (
+            "queue.buffering.max.kbytes",
+            (config.queue_bytes_max / 1024).to_string(),
+        ),
+        (
+            "queue.buffering.max.messages",
+            config.queue_records_max.to_string(),
+        ),
+        (
+            "statistics.interval.ms",
+            config.statistics_interval_ms.to_string(),
+        ),
+    ] {
+        client.set(name, value);
+    }
+    client
+}
+
+/// A member of the group that reads only what was committed, from where it is told.
+pub(super) fn consumer(config: &Config) -> ClientConfig {
+    // A quarter waits in librdkafka, a quarter in the reader; one fetch may bring a quarter over.
+    let share = config.prefetch_bytes_max / 4;
+    let mut client = common(config);
+    for (name, value) in [
+        ("group.id", config.group.clone()),
+        ("group.protocol", "classic".to_owned()),
+        (
+            "partition.assignment.strategy",
+            "cooperative-sticky".to_owned(),
+        ),
+        ("session.timeout.ms", config.session_timeout_ms.to_string()),
+        ("enable.auto.commit", "false".to_owned()),
+        ("enable.auto.offset.store", "false".to_owned()),
+        ("auto.offset.reset", "error".to_owned()),
+        ("isolation.level", "read_committed".to_owned()),
+        ("check.crcs", "true".to_owned()),
+        ("allow.auto.create.topics", "false".to_owned()),
+        ("queued.max.messages.kbytes", (share / 1024).to_string()),
+        ("fetch.message.max.bytes", share.min(1 << 20).to_string()),
+        ("fetch.max.bytes", share.to_string()),
+        (
+            "statistics.interval.ms",
+            config.statistics_interval_ms.to_string(),
+        ),
+    ] {
+        client.set(name, value);
+    }
+    // The one place where librdkafka says that a topic's id has changed: see `suspects` in the reader's context.
+    let debug = config.properties.get("debug").map(String::as_str);
+    client.set(
+        "debug",
+        debug.map_or("metadata".to_owned(), |more| format!("metadata,{more}")),
+    );
+    client.set_log_level(RDKafkaLogLevel::Debug);
+    client
+}
+
+/// A client that only asks questions: a consumer without a group never makes topics by asking for them.
+pub(super) fn inquirer(config: &Config) -> ClientConfig {
+    let mut client = common(config);
+    client.set("allow.auto.create.topics", "false");
+    client.set("isolation.level", "read_committed");
+    client
+}
+
+/// A line of librdkafka's log, into ours.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    use RDKafkaLogLevel as Level;
+    match level {
+        // Properties are given to every client, also to those that do not know them.
+        _ if facility == "CONFWARN" => tracing::debug!(target: "librdkafka", facility, "{line}"),
+        // What librdkafka calls an error, it goes on from: it is told again where it has a consequence.
+        Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
+            tracing::warn!(target: "librdkafka", facility, "{line}");
+        }
+        Level::Notice | Level::Info => tracing::info!(target: "librdkafka", facility, "{line}"),
+        Level::Debug => tracing::debug!(target: "librdkafka", facility, "{line}"),
+    }
+}
+
+/// The context of clients that only ask questions.
+#[derive(Debug)]
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl ConsumerContext for Quiet {}

@@ -1,0 +1,399 @@
+//! What a reader's partitions are at: pure bookkeeping, told of messages and facts by the thread that polls Kafka.
+//!
+//! Reading after a position begins at the record that the position names. Only when that record is found unchanged is
+//! what follows it handed over.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rdkafka::message::Message;
+
+use super::{
+    deliveries::Deliveries,
+    position::{self, Mark},
+};
+use crate::log::{Partition, Position, Records};
+
+/// A delivery is cut at this many bytes, and at this many records.
+const DELIVERY_BYTES_MAX: usize = 1 << 20;
+const DELIVERY_RECORDS_MAX: usize = 8_192;
+
+/// How long the record that a position names may stay away before it is asked whether it is there at all.
+const CHECK_PATIENCE: Duration = Duration::from_millis(300);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Kafka's name for a partition.
+pub(super) type Place = (String, i32);
+
+/// One partition that is assigned to this reader.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) name: Partition,
+    generation: u64,
+    /// What the next delivery follows.
+    follows: Position,
+    /// The next offset to hand over: anything below was.
+    next: i64,
+    /// The last record read, or the one that the sought position names; none at the start and after a gap.
+    last: Option<Mark>,
+    state: State,
+    /// Whether librdkafka fetches it.
+    pub(super) fetching: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Unsought,
+    /// The record `last` has yet to be found; when to ask whether it is there.
+    Checking(Instant),
+    Reading,
+    /// An error was handed over; only a seek goes on.
+    Failed,
+}
+
+/// Records of one partition that will be one delivery.
+#[derive(Debug)]
+struct Building {
+    place: Place,
+    buffer: Vec<u8>,
+    ends: Vec<usize>,
+    last_key: Vec<u8>,
+    last: i64,
+    first_ms: i64,
+    last_ms: i64,
+}
+
+/// All partitions of one reader.
+#[derive(Debug)]
+pub(super) struct Partitions {
+    slots: BTreeMap<String, BTreeMap<i32, Slot>>,
+    building: Option<Building>,
+    recreated: BTreeMap<String, u32>,
+}
+
+impl Slot {
+    /// The offset at which fetching starts.
+    fn begin(&mut self, now: Instant) -> i64 {
+        match self.last {
+            Some(mark) => {
+                self.state = State::Checking(now + CHECK_PATIENCE);
+                mark.offset
+            }
+            None => self.next,
+        }
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.state, State::Checking(_) | State::Reading)
+    }
+
+    fn fail(&mut self, deliveries: &Deliveries, reason: String) {
+        self.state = State::Failed;
+        deliveries.corrupt(&self.name, self.generation, self.follows.clone(), reason);
+    }
+}
+
+impl Partitions {
+    pub(super) fn new(recreated: BTreeMap<String, u32>) -> Self {
+        Self {
+            slots: BTreeMap::new(),
+            building: None,
+            recreated,
+        }
+    }
+
+    pub(super) fn assign(&mut self, (topic, index): Place) -> Partition {
+        let times = self.recreated.get(&topic).copied().unwrap_or(0);
+        let name = position::partition(&topic, times, index);
+        let slot = Slot {
+            name: name.clone(),
+            generation: 0,
+            follows: Position::start(),
+            next: 0,
+            last: None,
+            state: State::Unsought,
+            fetching: false,
+        };
+        self.slots.entry(topic).or_default().insert(index, slot);
+        name
+    }
+
+    /// The slot that is no more.
+    pub(super) fn revoke(&mut self, (topic, index): &Place) -> Option<Slot> {
+        let building = self.building.as_ref();
+        if building.is_some_and(|building| building.place.0 == *topic && building.place.1 == *index)
+        {
+            self.building = None;
+        }
+        self.slots.get_mut(topic)?.remove(index)
+    }
+
+    pub(super) fn place(&self, name: &Partition) -> Option<Place> {
+        let mut all = self.iter();
+        all.find(|(_, slot)| slot.name == *name)
+            .map(|(place, _)| place)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Place, &Slot)> {
+        self.slots.iter().flat_map(|(topic, slots)| {
+            slots
+                .iter()
+                .map(move |(index, slot)| ((topic.clone(), *index), slot))
+        })
+    }
+
+    fn slot(&mut self, (topic, index): &Place) -> Option<&mut Slot> {
+        self.slots.get_mut(topic)?.get_mut(index)
+    }
+
+    /// Where the partition is to be read from.
+    pub(super) fn seek(
+        &mut self,
+        place: &Place,
+        generation: u64,
+        position: &Position,
+        deliveries: &Deliveries,
+    ) {
+        self.flush(deliveries);
+        let Some(slot) = self.slot(place) else {
+            return;
+        };
+        slot.generation = generation;
+        slot.follows = position.clone();
+        match position::mark(position) {
+            Ok(mark) => {
+                slot.last = mark;
+                slot.next = mark.map_or(0, |mark| mark.offset + 1);
+                slot.state = State::Reading;
+            }
+            Err(reason) => slot.fail(deliveries, reason),
+        }
+    }
+
+    /// Partitions to fetch that are not fetched, and from which offset; they count as fetched from now on.
+    pub(super) fn start_due(&mut self, now: Instant) -> Vec<(Place, i64)> {
+        let mut starting = Vec::new();
+        for (topic, slots) in &mut self.slots {
+            for (index, slot) in slots
+                .iter_mut()
+                .filter(|(_, slot)| slot.runs() && !slot.fetching)
+            {
+                slot.fetching = true;
+                starting.push(((topic.clone(), *index), slot.begin(now)));
+            }
+        }
+        starting
+    }
+
+    /// Partitions that are fetched and satisfy the condition; they count as not fetched from now on.
+    pub(super) fn stop_where(&mut self, which: impl Fn(&Place, &Slot) -> bool) -> Vec<Place> {
+        let mut stopping = Vec::new();
+        for (topic, slots) in &mut self.slots {
+            for (index, slot) in slots.iter_mut().filter(|(_, slot)| slot.fetching) {
+                let place = (topic.clone(), *index);
+                if which(&place, slot) {
+                    slot.fetching = false;
+                    stopping.push(place);
+                }
+            }
+        }
+        stopping
+    }
+
+    /// What to do with a message, in the order they come.
+    pub(super) fn read(&mut self, message: &impl Message, deliveries: &Deliveries) {
+        let (topic, index) = (message.topic(), message.partition());
+        let slot = self
+            .slots
+            .get_mut(topic)
+            .and_then(|slots| slots.get_mut(&index));
+        let Some(slot) = slot.filter(|slot| slot.fetching) else {
+            return;
+        };
+        match (slot.state, slot.last) {
+            (State::Checking(_), Some(mark)) => {
+                if Mark::of(message) == mark {
+                    slot.state = State::Reading;
+                    return;
+                }
+                let found = Mark::of(message).position();
+                slot.fail(
+                    deliveries,
+                    changed(
+                        topic,
+                        &format!(
+                            "where record {} was read, there is {found}",
+                            mark.position()
+                        ),
+                    ),
+                );
+            }
+            (State::Reading, _) if message.offset() >= slot.next => {
+                slot.next = message.offset() + 1;
+                self.build(message, deliveries);
+            }
+            _ => {}
+        }
+    }
+
+    fn build(&mut self, message: &impl Message, deliveries: &Deliveries) {
+        let (topic, index) = (message.topic(), message.partition());
+        let value = message.payload().unwrap_or_default();
+        let fits = |building: &Building| {
+            building.place.1 == index
+                && building.place.0 == topic
+                && building.ends.len() < DELIVERY_RECORDS_MAX
+                && building.buffer.len() + value.len() <= DELIVERY_BYTES_MAX
+        };
+        if !self.building.as_ref().is_some_and(fits) {
+            self.flush(deliveries);
+        }
+        let appended_ms = position::timestamp_ms(message);
+        let building = self.building.get_or_insert_with(|| Building {
+            place: (topic.to_owned(), index),
+            buffer: Vec::new(),
+            ends: Vec::new(),
+            last_key: Vec::new(),
+            last: 0,
+            first_ms: appended_ms,
+            last_ms: 0,
+        });
+        building.buffer.extend_from_slice(value);
+        building.ends.push(building.buffer.len());
+        building.last_key.clear();
+        building
+            .last_key
+            .extend_from_slice(message.key().unwrap_or_default());
+        building.last = message.offset();
+        building.last_ms = appended_ms;
+    }
+
+    /// Queues what was built.
+    pub(super) fn flush(&mut self, deliveries: &Deliveries) {
+        let Some(building) = self.building.take() else {
+            return;
+        };
+        let Some(slot) = self.slot(&building.place) else {
+            return;
+        };
+        let buffer = Bytes::from(building.buffer);
+        let mut start = 0;
+        let slice = |end: &usize| buffer.slice(std::mem::replace(&mut start, *end)..*end);
+        let values: Vec<Bytes> = building.ends.iter().map(slice).collect();
+        let key = crc32c::crc32c(&building.last_key);
+        let mark = Mark {
+            offset: building.last,
+            timestamp_ms: building.last_ms,
+            checksum: crc32c::crc32c_append(key, values.last().map_or(&[][..], |value| value)),
+        };
+        slot.last = Some(mark);
+        let end = mark.position();
+        let follows = std::mem::replace(&mut slot.follows, end.clone());
+        let records = Records {
+            partition: slot.name.clone(),
+            follows,
+            end,
+            values,
+            appended_ms: building.last_ms,
+        };
+        deliveries.records(slot.generation, records, mark.offset, building.first_ms);
+    }
+
+    /// Partitions whose extent must be asked for: their check has waited too long, or, with `all`, any that is fetched.
+    pub(super) fn ask_due(&mut self, now: Instant, all: bool) -> Vec<Place> {
+        let mut asking = Vec::new();
+        for (topic, slots) in &mut self.slots {
+            for (index, slot) in slots.iter_mut().filter(|(_, slot)| slot.fetching) {
+                let due = match &mut slot.state {
+                    State::Checking(at) if *at <= now => {
+                        *at = now + CHECK_INTERVAL;
+                        true
+                    }
+                    state => all && matches!(state, State::Checking(_) | State::Reading),
+                };
+                if due {
+                    asking.push((topic.clone(), *index));
+                }
+            }
+        }
+        asking
+    }
+
+    /// What the partition's extent, from `low` to before `high`, means for its reading. Gives how many offsets are gone
+    /// if it must be fetched anew after a gap.
+    pub(super) fn extent(
+        &mut self,
+        place: &Place,
+        low: i64,
+        high: i64,
+        deliveries: &Deliveries,
+    ) -> Option<u64> {
+        self.flush(deliveries);
+        let slot = self.slot(place).filter(|slot| slot.runs())?;
+        let checking = matches!(slot.state, State::Checking(_));
+        let needed = slot
+            .last
+            .filter(|_| checking)
+            .map_or(slot.next, |mark| mark.offset);
+        if needed < low {
+            let gone = u64::try_from(low - slot.next).unwrap_or(0);
+            if gone > 0 {
+                deliveries.gap(&slot.name, slot.generation, slot.follows.clone(), gone, low);
+            }
+            (slot.next, slot.last, slot.state) = (slot.next.max(low), None, State::Reading);
+            return Some(gone);
+        }
+        if needed > high || (checking && needed >= high) {
+            slot.fail(
+                deliveries,
+                changed(
+                    &place.0,
+                    &format!("the partition ends before record {needed}, at {high}"),
+                ),
+            );
+        }
+        None
+    }
+
+    /// The topic's id has changed. What was read is compared with what is there now; where nothing was read since a gap
+    /// there is nothing to compare.
+    pub(super) fn suspect(&mut self, topic: &str, deliveries: &Deliveries) {
+        self.flush(deliveries);
+        let slots = self
+            .slots
+            .get_mut(topic)
+            .into_iter()
+            .flat_map(BTreeMap::values_mut);
+        for slot in slots.filter(|slot| slot.runs() && slot.last.is_none() && slot.next > 0) {
+            slot.fail(
+                deliveries,
+                changed(topic, "the topic's id changed after a gap"),
+            );
+        }
+    }
+
+    /// The partition's name, if it is assigned.
+    pub(super) fn name(&self, topic: &str, index: i32) -> Option<&Partition> {
+        Some(&self.slots.get(topic)?.get(&index)?.name)
+    }
+
+    pub(super) fn failed(&self) -> usize {
+        self.iter()
+            .filter(|(_, slot)| slot.state == State::Failed)
+            .count()
+    }
+}
+
+/// What an operator is told, and what there is to do.
+fn changed(topic: &str, found: &str) -> String {
+    format!(
+        "topic {topic} holds other records than were read ({found}): it was deleted and made anew, truncated or \
+         compacted. To read it from its start as new partitions, raise kafka.recreated.{topic:?} by one"
+    )
+}
+
+#[cfg(test)]
+mod tests;
