@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Bound,
+    ops::{Bound, Range},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 
-use crate::store::{Error, Object, Store};
+use crate::store::{Error, Object, Store, is_path};
 
 /// How often a store fails, in thousandths of its operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +43,16 @@ struct State {
 struct Stored {
     bytes: Bytes,
     written_ms: i64,
+}
+
+impl Stored {
+    fn object(&self, path: &str) -> Object {
+        Object {
+            path: path.to_owned(),
+            bytes: self.bytes.len() as u64,
+            written_ms: self.written_ms,
+        }
+    }
 }
 
 /// What happens to one operation.
@@ -168,6 +178,9 @@ impl Store for Memory {
         let name = path.to_owned();
         self.run("create", path, move |state| {
             let written_ms = state.now_ms;
+            if !is_path(&name) {
+                return Err(Error::failed("create", &name, "not an object's path"));
+            }
             if state.objects.contains_key(&name) {
                 return Err(Error::AlreadyExists { path: name });
             }
@@ -184,6 +197,31 @@ impl Store for Memory {
         })
     }
 
+    fn read_range(&self, path: &str, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, Error>> {
+        let name = path.to_owned();
+        self.run("read", path, move |state| {
+            if range.is_empty() {
+                return Ok(Bytes::new());
+            }
+            let Some(Stored { bytes, .. }) = state.objects.get(&name) else {
+                return Err(Error::NotFound { path: name });
+            };
+            let within =
+                |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
+            Ok(bytes.slice(within(range.start)..within(range.end)))
+        })
+    }
+
+    fn head(&self, path: &str) -> BoxFuture<'_, Result<Object, Error>> {
+        let name = path.to_owned();
+        self.run("look at", path, move |state| {
+            match state.objects.get(&name) {
+                Some(stored) => Ok(stored.object(&name)),
+                None => Err(Error::NotFound { path: name }),
+            }
+        })
+    }
+
     fn list(
         &self,
         folder: &str,
@@ -192,18 +230,15 @@ impl Store for Memory {
     ) -> BoxFuture<'_, Result<Vec<Object>, Error>> {
         let (folder, after) = (folder.to_owned(), after.to_owned());
         self.run("list", &folder.clone(), move |state| {
-            let object = |(path, stored): (&String, &Stored)| Object {
-                path: path.clone(),
-                bytes: stored.bytes.len() as u64,
-                written_ms: stored.written_ms,
+            let from = match after.as_str() < folder.as_str() {
+                true => Bound::Included(folder.as_str()),
+                false => Bound::Excluded(after.as_str()),
             };
-            let from = state
-                .objects
-                .range::<str, _>((Bound::Excluded(after.as_str()), Bound::Unbounded));
-            Ok(from
-                .filter(|(path, _)| path.starts_with(&folder))
+            let found = state.objects.range::<str, _>((from, Bound::Unbounded));
+            Ok(found
+                .take_while(|(path, _)| path.starts_with(&folder))
                 .take(objects_max)
-                .map(object)
+                .map(|(path, stored)| stored.object(path))
                 .collect())
         })
     }
