@@ -1,5 +1,6 @@
 //! What tests and benchmarks, here and in other crates, stand on.
 
+pub mod conformance;
 pub mod memory;
 
 use std::sync::Arc;

@@ -212,19 +212,20 @@ impl Store for Local {
 
     fn read(&self, path: &str) -> BoxFuture<'_, Result<Bytes, Error>> {
         self.run("read", path, |store, path| {
-            fs::read(store.file(path)?).map(Bytes::from)
+            let read = fs::read(store.file(path)?);
+            read.map(Bytes::from).map_err(no_object)
         })
     }
 
     fn read_range(&self, path: &str, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, Error>> {
         self.run("read", path, move |store, path| {
-            read_range(&store.file(path)?, range)
+            read_range(&store.file(path)?, range).map_err(no_object)
         })
     }
 
     fn head(&self, path: &str) -> BoxFuture<'_, Result<Object, Error>> {
         self.run("look at", path, |store, path| {
-            let metadata = fs::metadata(store.file(path)?)?;
+            let metadata = fs::metadata(store.file(path)?).map_err(no_object)?;
             if !metadata.is_file() {
                 return Err(io::ErrorKind::NotFound.into());
             }
@@ -281,6 +282,16 @@ impl Children {
 /// gone is a failure like any other.
 fn not_a_verdict(error: io::Error) -> io::Error {
     io::Error::other(error)
+}
+
+/// Where a folder is, or where a file is the folder of, there is no object.
+fn no_object(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+            io::ErrorKind::NotFound.into()
+        }
+        _ => error,
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

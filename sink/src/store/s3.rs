@@ -14,7 +14,7 @@ mod request;
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use aws_sdk_s3::Client;
+use aws_sdk_s3::{Client, config::Credentials};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::time::Instant;
@@ -73,11 +73,45 @@ impl S3 {
     /// # Errors
     /// A setting is wrong, or no region is known.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        Self::open_as(config, None).await
+    }
+
+    /// The same, with these keys: tests have servers of their own and no environment to change.
+    ///
+    /// # Errors
+    /// As [`S3::open`].
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn open_with_keys(
+        config: Config,
+        access_key_id: &str,
+        secret_access_key: &str,
+    ) -> Result<Self, OpenError> {
+        let keys = Credentials::builder()
+            .access_key_id(access_key_id)
+            .secret_access_key(secret_access_key)
+            .provider_name("test")
+            .build();
+        Self::open_as(config, Some(keys)).await
+    }
+
+    /// Begins an upload in parts and forgets it, as a process does that is killed.
+    ///
+    /// # Errors
+    /// The store fails.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn begin_upload(&self, path: &str) -> Result<(), Error> {
+        self.run("create", path, |bucket, key, deadline| async move {
+            multipart::leave(&bucket, &key, deadline).await
+        })
+        .await
+    }
+
+    async fn open_as(config: Config, keys: Option<Credentials>) -> Result<Self, OpenError> {
         if let Some((key, reason)) = config.problems().into_iter().next() {
             return Err(OpenError::Config { key, reason });
         }
         let bucket = Bucket {
-            client: client::client(&config).await?,
+            client: client::client(&config, keys).await?,
             prefix: config.key_prefix(),
             attempts: Attempts::new(&config),
             config,
@@ -187,6 +221,3 @@ impl Store for S3 {
         .boxed()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -255,3 +255,6 @@ impl Store for Memory {
         self.run("sweep", "", |_| Ok(0))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region, sts::AssumeRoleProvider}
 use aws_sdk_s3::{
     Client,
     config::{
-        RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+        Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
         StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
@@ -24,9 +24,16 @@ use super::{
 const REGION_ELSEWHERE: &str = "us-east-1";
 
 /// Builds the client. Credentials are looked for at the first request, not here: environment, profile, web identity,
-/// ECS and EC2 roles, in that order.
-pub(super) async fn client(config: &Config) -> Result<Client, OpenError> {
-    let mut shared = defaults(config).load().await;
+/// ECS and EC2 roles, in that order, unless they are given.
+pub(super) async fn client(
+    config: &Config,
+    keys: Option<Credentials>,
+) -> Result<Client, OpenError> {
+    let mut loader = defaults(config);
+    if let Some(keys) = keys {
+        loader = loader.credentials_provider(keys);
+    }
+    let mut shared = loader.load().await;
     if shared.region().is_none() {
         if config.endpoint.is_none() {
             return Err(OpenError::Region);

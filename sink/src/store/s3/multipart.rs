@@ -89,6 +89,13 @@ async fn begin(bucket: &Arc<Bucket>, key: &str, deadline: Instant) -> Result<Upl
     }
 }
 
+/// Begins an upload and leaves it there.
+#[cfg(any(test, feature = "testing"))]
+pub(super) async fn leave(bucket: &Arc<Bucket>, key: &str, deadline: Instant) -> Result<(), Fault> {
+    begin(bucket, key, deadline).await?.open = false;
+    Ok(())
+}
+
 impl Upload {
     async fn part(
         &self,

@@ -54,6 +54,12 @@ pub(super) async fn range(
     deadline: Instant,
 ) -> Result<Bytes, Fault> {
     let part_bytes = bucket.config.part_bytes;
+    let mut range = range;
+    if range.end.saturating_sub(range.start) > part_bytes {
+        // No request is sent for what lies behind the object's end.
+        range.end = range.end.min(bucket.head(key, deadline).await?.bytes);
+    }
+    let range = range;
     let parts = (range.start..range.end).step_by(usize::try_from(part_bytes).unwrap_or(usize::MAX));
     let part = |start: u64| {
         let end = start.saturating_add(part_bytes).min(range.end);
