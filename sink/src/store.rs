@@ -122,13 +122,14 @@ pub(crate) fn is_path(path: &str) -> bool {
 /// How many objects one listing asks for.
 pub(crate) const PAGE_OBJECTS: usize = 1_000;
 
-/// Visits every object below `folder`, page by page.
+/// Visits every object below `folder` that comes after `after`, page by page.
 pub(crate) async fn each(
     store: &dyn Store,
     folder: &str,
+    after: &str,
     mut visit: impl FnMut(Object) + Send,
 ) -> Result<(), Error> {
-    let mut after = String::new();
+    let mut after = after.to_owned();
     loop {
         let page = store.list(folder, &after, PAGE_OBJECTS).await?;
         let last = page.len() < PAGE_OBJECTS;

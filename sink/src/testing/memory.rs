@@ -4,10 +4,12 @@ use std::{
     collections::BTreeMap,
     ops::{Bound, Range},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
+use tokio::time::sleep;
 
 use crate::store::{Error, Object, Store, is_path};
 
@@ -35,8 +37,10 @@ struct State {
     faults: Faults,
     random: u64,
     operations: u64,
+    creates: u64,
     dies_after: Option<u64>,
     now_ms: i64,
+    delay: (Duration, Duration),
 }
 
 #[derive(Debug)]
@@ -110,6 +114,21 @@ impl Memory {
         self.state().objects.keys().cloned().collect()
     }
 
+    /// How many operations there have been since the last `die_after`, steady ones apart.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// How many creates have been tried.
+    pub fn creates(&self) -> u64 {
+        self.state().creates
+    }
+
+    /// How long operations take from now on: anything between these two, drawn anew for each.
+    pub fn delay(&self, least: Duration, most: Duration) {
+        self.state().delay = (least, most);
+    }
+
     /// An object's bytes, without a fault.
     pub fn bytes(&self, path: &str) -> Option<Bytes> {
         let state = self.state();
@@ -129,23 +148,49 @@ impl Memory {
         let (store, path) = (self.clone(), path.to_owned());
         async move {
             // Others come in between here, as they would over a network.
-            tokio::task::yield_now().await;
-            let mut state = store.state();
-            let fate = if store.steady {
-                Fate::Works
-            } else {
-                state.fate()
-            };
-            if fate == Fate::Refused {
-                return Err(Error::failed(doing, &path, "refused by the test"));
+            match store.way() {
+                Duration::ZERO => tokio::task::yield_now().await,
+                way => sleep(way).await,
             }
-            let done = work(&mut state);
-            if fate == Fate::ReplyLost {
-                return Err(Error::failed(doing, &path, "reply lost by the test"));
-            }
+            let done = store.done(doing, &path, work);
+            sleep_unless_zero(store.way()).await;
             done
         }
         .boxed()
+    }
+
+    /// How long one way to the store takes, this time.
+    fn way(&self) -> Duration {
+        let mut state = self.state();
+        let (least, most) = state.delay;
+        if most.is_zero() {
+            return most;
+        }
+        let part = state.draw() % 1_000;
+        (least + (most - least) * u32::try_from(part).unwrap_or(0) / 1_000) / 2
+    }
+
+    fn done<T>(
+        &self,
+        doing: &'static str,
+        path: &str,
+        work: impl FnOnce(&mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let store = self;
+        let mut state = store.state();
+        let fate = if store.steady {
+            Fate::Works
+        } else {
+            state.fate()
+        };
+        if fate == Fate::Refused {
+            return Err(Error::failed(doing, path, "refused by the test"));
+        }
+        let done = work(&mut state);
+        if fate == Fate::ReplyLost {
+            return Err(Error::failed(doing, path, "reply lost by the test"));
+        }
+        done
     }
 }
 
@@ -157,12 +202,7 @@ impl State {
             Some(after) if self.operations > after => return Fate::Refused,
             _ => {}
         }
-        // SplitMix64.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let drawn = (mixed ^ (mixed >> 31)) % 1_000;
+        let drawn = self.draw() % 1_000;
         if drawn < self.faults.refused {
             Fate::Refused
         } else if drawn < self.faults.refused + self.faults.reply_lost {
@@ -171,6 +211,21 @@ impl State {
             Fate::Works
         }
     }
+
+    /// The next number of SplitMix64.
+    fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+async fn sleep_unless_zero(pause: Duration) {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
 }
 
 impl Store for Memory {
@@ -178,6 +233,7 @@ impl Store for Memory {
         let name = path.to_owned();
         self.run("create", path, move |state| {
             let written_ms = state.now_ms;
+            state.creates += 1;
             if !is_path(&name) {
                 return Err(Error::failed("create", &name, "not an object's path"));
             }
