@@ -30,7 +30,7 @@ const READS_AT_ONCE_MAX: usize = 16;
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 
 /// The longest pause of such a sink.
-const PAUSE_MAX: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// The commit log as far as this sink has read it.
 #[derive(Debug)]
@@ -135,13 +135,13 @@ impl Log {
     /// After an error the proposal may be in the log or not: calling again with the same attempt finds out,
     /// because a create is refused where there is a record, and the record tells whose it is.
     /// The same holds for a call whose future was dropped: the view moves on only in the step that answers.
-    /// `taken` is called for every place that another sink had taken.
+    /// `taken` is called for every place that was tried and that another sink had taken.
     pub(crate) async fn put(
         &mut self,
         proposal: &Proposal,
         mut taken: impl FnMut() + Send,
     ) -> Result<Outcome, Error> {
-        let mut ahead = 1;
+        let mut crowded = false;
         let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
         while self.admits(&proposal.ranges) {
             let record = self.record(proposal);
@@ -152,22 +152,20 @@ impl Log {
                 Err(store::Error::AlreadyExists { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            let read = self.read_ahead(ahead).await?;
-            if read.records.is_empty() {
+            let Some(found) = self.read_next().await? else {
                 return Err(broken(&path, "it exists, but cannot be read"));
+            };
+            if found.attempt == proposal.attempt {
+                return self.committed(found);
             }
-            for found in read.records {
-                if found.attempt == proposal.attempt {
-                    return self.committed(found);
-                }
-                taken();
-                self.apply(found)?;
-            }
-            // Who lost once was unlucky; who loses again meets a crowd: read more at once, and let some go first.
-            if ahead > 1 {
+            taken();
+            self.apply(found)?;
+            // Who lost once was unlucky; who loses again meets a crowd: let some go first, and read what they did.
+            if crowded {
                 sleep(backoff.next()).await;
+                self.refresh().await?;
             }
-            ahead = (ahead * 2).min(READ_AHEAD_MAX);
+            crowded = true;
         }
         Ok(Outcome::Conflict)
     }
@@ -196,6 +194,10 @@ impl Log {
         self.due = None;
         self.apply(record)?;
         Ok(Outcome::Committed(sequence))
+    }
+
+    async fn read_next(&self) -> Result<Option<Record>, Error> {
+        read_json(&*self.store, &record_path(&self.folder, self.sequence + 1)).await
     }
 
     /// The next records, at most so many: all that are there without a gap. A failure counts only when it is the
