@@ -1,5 +1,6 @@
 //! The S3 store on real servers.
 
+mod faults;
 mod server;
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +12,7 @@ use headgate_sink::{
         probe::{self, Probe},
         s3::{Checksums, Config, S3},
     },
-    testing::conformance,
+    testing::{conformance, crowd},
 };
 
 use self::server::{Server, seaweedfs};
@@ -128,6 +129,24 @@ async fn what_will_not_work_fails_at_once_and_says_why() {
         assert!(!created.to_string().contains("tries"), "{created}");
         let read = store.read("t/x").await.unwrap_err();
         assert!(matches!(&read, Error::Failed { .. }), "{read:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs an S3 server: ./headgate.sh test"]
+async fn many_sinks_commit_at_once() {
+    let server = seaweedfs().await;
+    for (sinks, commits) in [(1, 64), (8, 16), (64, 4)] {
+        let store: Arc<dyn Store> = Arc::new(server.open(server.config()).await);
+        let crowd = crowd::commit(&store, "events", sinks, commits).await;
+        let total = (sinks * commits) as f64;
+        println!(
+            "{sinks} sinks: {:.1} commits/s, {:.1} places taken a commit, slowest {:?}",
+            total / crowd.elapsed.as_secs_f64(),
+            crowd.taken as f64 / total,
+            crowd.slowest
+        );
+        assert_eq!(crowd.failed, 0);
     }
 }
 
