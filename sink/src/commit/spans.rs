@@ -30,7 +30,7 @@ pub(crate) async fn each_commit(
 ) -> Result<(), Error> {
     let ends = (1..=newest / EPOCH_COMMITS).map(|epoch| epoch * EPOCH_COMMITS);
     let mut epochs = stream::iter(ends.map(|end| read_epoch(store, log, end))).buffered(EPOCHS_MAX);
-    while let Some((end, commits)) = epochs.try_next().await? {
+    while let Some(Read { end, commits }) = epochs.try_next().await? {
         match commits {
             Some(commits) => commits.into_iter().for_each(&mut *visit),
             None => below_epochs(store, log, end - EPOCH_COMMITS + 1..=end, visit).await?,
@@ -40,12 +40,22 @@ pub(crate) async fn each_commit(
     below_epochs(store, log, rest, visit).await
 }
 
+/// An epoch, or where one should be.
+struct Read {
+    end: u64,
+    commits: Option<Vec<Commit>>,
+}
+
 fn read_epoch<'a>(
     store: &'a dyn Store,
     log: &'a str,
     end: u64,
-) -> BoxFuture<'a, Result<(u64, Option<Vec<Commit>>), Error>> {
-    async move { Ok((end, checkpoint::read_epoch(store, log, end).await?)) }.boxed()
+) -> BoxFuture<'a, Result<Read, Error>> {
+    async move {
+        let commits = checkpoint::read_epoch(store, log, end).await?;
+        Ok(Read { end, commits })
+    }
+    .boxed()
 }
 
 /// Visits these commits, of an epoch that is missing or has not ended.

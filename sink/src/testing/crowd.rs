@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use headgate_stream::log::{Partition, Position, StreamId};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     commit::{File, Log, Outcome, Proposal, Range},
@@ -24,12 +24,18 @@ pub struct Crowd {
     pub slowest: Duration,
 }
 
-/// So many sinks, each on a partition of its own, commit so many times at once, and try again whatever fails. The
-/// files that they name are not there.
+/// So many sinks, each on a partition of its own, commit so many times, and try again whatever fails: all of them at
+/// once, or each `every` so long with their times spread over it. The files that they name are not there.
 ///
 /// # Panics
 /// A sink loses its own partition to another, or the log is found broken.
-pub async fn commit(store: &Arc<dyn Store>, stream: &str, sinks: u64, commits: u64) -> Crowd {
+pub async fn commit(
+    store: &Arc<dyn Store>,
+    stream: &str,
+    sinks: u32,
+    commits: u32,
+    every: Duration,
+) -> Crowd {
     let id = StreamId {
         name: stream.to_owned(),
         incarnation: "i1".to_owned(),
@@ -37,7 +43,9 @@ pub async fn commit(store: &Arc<dyn Store>, stream: &str, sinks: u64, commits: u
     let begun = Instant::now();
     let all = (0..sinks).map(|sink| {
         let (store, id) = (Arc::clone(store), id.clone());
-        tokio::spawn(one(store, id, sink, commits))
+        let begin = begun + every * sink / sinks;
+        let due = (1..=commits).map(move |n| begin + every * (n - 1));
+        tokio::spawn(one(store, id, sink, due))
     });
     let mut crowd = Crowd {
         elapsed: Duration::ZERO,
@@ -59,7 +67,12 @@ pub async fn commit(store: &Arc<dyn Store>, stream: &str, sinks: u64, commits: u
     crowd
 }
 
-async fn one(store: Arc<dyn Store>, id: StreamId, sink: u64, commits: u64) -> Crowd {
+async fn one(
+    store: Arc<dyn Store>,
+    id: StreamId,
+    sink: u32,
+    due: impl Iterator<Item = Instant> + Send,
+) -> Crowd {
     let mut crowd = Crowd {
         elapsed: Duration::ZERO,
         taken: 0,
@@ -72,7 +85,8 @@ async fn one(store: Arc<dyn Store>, id: StreamId, sink: u64, commits: u64) -> Cr
             Err(error) => failed(&mut crowd, &error).await,
         }
     };
-    for n in 1..=commits {
+    for (n, due) in (1..).zip(due) {
+        sleep_until(due).await;
         let begun = Instant::now();
         let proposal = proposal(&log, sink, n);
         let outcome = loop {
@@ -95,7 +109,7 @@ async fn failed(crowd: &mut Crowd, error: &crate::commit::Error) {
     sleep(Duration::from_millis(20)).await;
 }
 
-fn proposal(log: &Log, sink: u64, n: u64) -> Proposal {
+fn proposal(log: &Log, sink: u32, n: u64) -> Proposal {
     let partition = Partition::new(&sink.to_string());
     Proposal {
         attempt: format!("{sink}-{n}"),

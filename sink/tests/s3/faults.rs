@@ -209,12 +209,12 @@ async fn under_any_faults_each_commit_has_one_place_in_the_log() {
         }
         let (sinks, commits) = (4, 20);
         let shared: Arc<dyn Store> = Arc::new(store);
-        let crowd = crowd::commit(&shared, "events", sinks, commits).await;
+        let crowd = crowd::commit(&shared, "events", sinks, commits, Duration::ZERO).await;
         println!("seed {seed}: {crowd:?}, {} requests", proxy.requests());
         let snapshot = Snapshot::read(&direct).await.unwrap();
         let files = snapshot.files("thing_1");
         let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(files.len() as u64, sinks * commits, "seed {seed}");
-        assert_eq!(paths.len() as u64, sinks * commits, "seed {seed}");
+        assert_eq!(files.len() as u32, sinks * commits, "seed {seed}");
+        assert_eq!(paths.len() as u32, sinks * commits, "seed {seed}");
     }
 }

@@ -80,6 +80,15 @@ async fn seaweedfs_conforms_without_checksums() {
 
 #[tokio::test]
 #[ignore = "needs an S3 server: ./headgate.sh test"]
+async fn ceph_conforms() {
+    let server = tokio::task::spawn_blocking(|| Server::start("ceph.sh"))
+        .await
+        .unwrap();
+    conforms(&server, Checksums::WhenRequired).await;
+}
+
+#[tokio::test]
+#[ignore = "needs an S3 server: ./headgate.sh test"]
 async fn a_store_without_atomic_creates_is_refused_with_the_reason() {
     let server = Server::start("s3s.sh");
     let store = server.open(server.config()).await;
@@ -138,8 +147,8 @@ async fn many_sinks_commit_at_once() {
     let server = seaweedfs().await;
     for (sinks, commits) in [(1, 64), (8, 16), (64, 4)] {
         let store: Arc<dyn Store> = Arc::new(server.open(server.config()).await);
-        let crowd = crowd::commit(&store, "events", sinks, commits).await;
-        let total = (sinks * commits) as f64;
+        let crowd = crowd::commit(&store, "events", sinks, commits, Duration::ZERO).await;
+        let total = f64::from(sinks * commits);
         println!(
             "{sinks} sinks: {:.1} commits/s, {:.1} places taken a commit, slowest {:?}",
             total / crowd.elapsed.as_secs_f64(),

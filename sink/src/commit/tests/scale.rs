@@ -6,11 +6,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{BoxFuture, FutureExt, join_all};
-use tokio::time::Instant;
+use futures_util::future::{BoxFuture, FutureExt};
 
 use super::*;
-use crate::store::Object;
+use crate::{store::Object, testing::crowd};
 
 /// A log of a million records, each made up when it is asked for.
 #[derive(Debug, Default)]
@@ -196,49 +195,6 @@ async fn a_snapshot_of_a_million_records_reads_hundreds_of_objects() {
     );
 }
 
-/// What it took sinks to commit.
-#[derive(Debug)]
-struct Crowd {
-    elapsed: Duration,
-    taken: u64,
-    slowest: Duration,
-}
-
-/// So many sinks, each on a partition of its own, commit so many times each, at once.
-async fn crowd(store: &Memory, sinks: u64, commits: u64, every: Duration) -> Crowd {
-    let (begun, start) = (Instant::now(), Instant::now());
-    let sinks = (0..sinks).map(|sink| async move {
-        let mut log = open(store, 64).await;
-        let (mut taken, mut slowest) = (0, Duration::ZERO);
-        let mut tail = Position::start();
-        for n in 1..=commits {
-            // As batches that are cut by age: the sinks' times are spread, and stay so.
-            let due = every * u32::try_from(n).unwrap() + every * u32::try_from(sink).unwrap() / 64;
-            tokio::time::sleep_until(start + due).await;
-            let ranges = vec![range(&sink.to_string(), &tail, n)];
-            let begun = Instant::now();
-            let outcome = log
-                .put(&proposal(&format!("{sink}-{n}"), ranges), || taken += 1)
-                .await;
-            assert!(matches!(outcome.unwrap(), Outcome::Committed(_)));
-            slowest = slowest.max(begun.elapsed());
-            log.checkpoint().await;
-            tail = Position::from_number(n);
-        }
-        (taken, slowest)
-    });
-    let done = join_all(sinks).await;
-    Crowd {
-        elapsed: begun.elapsed(),
-        taken: done.iter().map(|(taken, _)| taken).sum(),
-        slowest: done
-            .iter()
-            .map(|(_, slowest)| *slowest)
-            .max()
-            .unwrap_or_default(),
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn sixty_four_sinks_make_progress_and_none_starves() {
     // All at the same moment, once; and for a minute, each every five seconds.
@@ -246,10 +202,10 @@ async fn sixty_four_sinks_make_progress_and_none_starves() {
         for sinks in [1, 8, 64] {
             let store = Memory::new();
             store.delay(Duration::from_millis(20), Duration::from_millis(60));
-            let before = store.creates();
-            let crowd = crowd(&store, sinks, commits, every).await;
-            let total = (sinks * commits) as f64;
-            let creates = (store.creates() - before) as f64 / total;
+            let shared: Arc<dyn Store> = Arc::new(store.clone());
+            let crowd = crowd::commit(&shared, "events", sinks, commits, every).await;
+            let total = f64::from(sinks * commits);
+            let creates = store.creates() as f64 / total;
             println!(
                 "{sinks} sinks, {commits} commits each, every {every:?}: {:.1} commits/s, {creates:.1} creates a commit, slowest {:?}",
                 total / crowd.elapsed.as_secs_f64(),
