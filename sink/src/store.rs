@@ -72,7 +72,9 @@ impl Error {
 /// - Objects are immutable: a path is written once and never again with other bytes.
 /// - `Ok` from `create` is durable and visible to every reader and listing at once; so is the object that
 ///   `AlreadyExists` speaks of.
-/// - Of several creates of one path at most one succeeds, whoever makes them.
+/// - Of several creates of one path at most one succeeds, whoever makes them. Where a path does not begin with `_`,
+///   a store may hold that only for creates one after another: large objects that are put together from parts cannot be
+///   made exclusively everywhere. So a data file's name must be its writer's alone.
 /// - A reader sees an object whole or not at all.
 /// - A failed or dropped `create` leaves the object there or not: calling it again tells which.
 /// - `AlreadyExists` may speak of the caller's own object: of an earlier call whose fate was unknown, or of a try

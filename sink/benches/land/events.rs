@@ -190,7 +190,7 @@ fn properties(dice: &mut Dice) -> String {
 }
 
 /// The stream's records of so many events, all received within one hour.
-pub fn records(count: usize) -> impl Iterator<Item = Bytes> {
+pub(crate) fn records(count: usize) -> impl Iterator<Item = Bytes> {
     let mut dice = Dice(42);
     (0..count).map(move |index| {
         let micros = START_MICROS + index as i64 * 13_000;

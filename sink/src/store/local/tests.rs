@@ -18,6 +18,10 @@ impl conformance::Backend for Backend {
         Box::pin(async { 1 })
     }
 
+    fn large_creates_are_exclusive(&self) -> bool {
+        true
+    }
+
     fn large_bytes(&self) -> usize {
         10 << 20
     }

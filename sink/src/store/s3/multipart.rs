@@ -35,6 +35,12 @@ pub(super) async fn create(
     bytes: Bytes,
     deadline: Instant,
 ) -> Result<(), Fault> {
+    // Saves an upload that would be refused at its end, and helps with servers that ignore the condition there.
+    match bucket.head(key, deadline).await {
+        Ok(_) => return Err(Fault::exists()),
+        Err(fault) if fault.verdict == Verdict::Missing => {}
+        Err(fault) => return Err(fault),
+    }
     let mut upload = begin(bucket, key, deadline).await?;
     let parts = parts(bytes.len() as u64, bucket.config.part_bytes);
     let sent = (1_i32..).zip(parts).map(|(number, range)| {

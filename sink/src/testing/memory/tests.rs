@@ -10,6 +10,10 @@ impl conformance::Backend for Memory {
         async { 0 }.boxed()
     }
 
+    fn large_creates_are_exclusive(&self) -> bool {
+        true
+    }
+
     fn large_bytes(&self) -> usize {
         1 << 20
     }
