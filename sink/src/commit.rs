@@ -9,6 +9,8 @@
 mod checkpoint;
 mod log;
 mod snapshot;
+mod spans;
+mod tail;
 
 use headgate_stream::log::{Partition, Position, StreamId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -3,6 +3,7 @@
 //! Start reading at `sink`, then `consume`. A record is routed to its [`table`], decoded into columns and encoded by `land`; the
 //! files go to a [`store`], and one record in the [`commit`] log makes them count.
 
+mod backoff;
 mod batch;
 mod clock;
 mod columns;

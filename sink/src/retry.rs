@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use crate::{config::Config, metrics::Metrics, store};
+use crate::{backoff::Backoff, config::Config, metrics::Metrics, store};
 
 /// The first pause.
 pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -69,7 +69,8 @@ impl Retry {
         self.metrics.store_error();
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::error!(%error, doing, pause_ms, "store failed; trying again");
-        sleep(pause).await;
+        // Jittered, so that sinks that were failed together do not come back together.
+        sleep(Backoff::new(pause, pause).next()).await;
         (pause * 2).min(self.pause_max.max(PAUSE_MIN))
     }
 }

@@ -47,7 +47,7 @@ pub(crate) async fn sweep(store: &dyn Store, before_ms: i64) -> Result<u64, comm
     let mut removed = store.sweep_partial(before_ms).await?;
     // The files are listed before the commits are read: one that is committed in between is seen as such.
     let mut old = Vec::new();
-    store::each(store, "", |object| {
+    store::each(store, "", "", |object| {
         if object.written_ms < before_ms && is_data(&object.path) {
             old.push(object.path);
         }

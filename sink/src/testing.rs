@@ -1,6 +1,9 @@
 //! What tests and benchmarks, here and in other crates, stand on.
 
+pub mod conformance;
+pub mod crowd;
 pub mod memory;
+pub mod proxy;
 
 use std::sync::Arc;
 

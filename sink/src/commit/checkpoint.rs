@@ -1,8 +1,10 @@
 //! Checkpoints: what some consecutive commits came to, so that not every one of them must be read again.
 //!
 //! A checkpoint at `_checkpoints/<sequence>.json` holds every partition's tail at that sequence, which keeps a
-//! sink's start cheap, and the files of the commits since the one before, which keeps a snapshot cheap. It is
-//! derived from the log and never needed: where one is missing or unreadable, the records are read instead.
+//! sink's start cheap, and the files of the commits since the one before, which keeps a snapshot cheap. An epoch at
+//! `_epochs/<sequence>.json` holds the files of the `EPOCH_COMMITS` commits up to there, so that a snapshot of a year
+//! reads hundreds of objects and not a hundred thousand. Both are derived from the log and never needed: where one
+//! is missing or unreadable, what lies below it is read instead.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +18,17 @@ use crate::store::{self, Store};
 /// it bounds the memory that collecting them takes.
 const FILES_MAX: usize = 10_000;
 
+/// An epoch ends at every multiple of this many commits. Readers compute where epochs are, so it belongs to the
+/// format and is no setting.
+pub(crate) const EPOCH_COMMITS: u64 = 4_096;
+
+/// An epoch of more files than this is not collected in one object: it bounds the memory that reading it takes, to
+/// some 50 MiB.
+pub(crate) const EPOCH_FILES_MAX: usize = 100_000;
+
+/// How far behind the newest record the newest checkpoint is looked for at first.
+const LOOKED_BACK: u64 = 1_000;
+
 /// The state of a log at one sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
@@ -28,6 +41,18 @@ pub(crate) struct Checkpoint {
     /// The commits from `first` to `sequence`.
     pub(crate) first: u64,
     pub(crate) commits: Vec<Commit>,
+}
+
+/// The files of the commits from `first` to `sequence`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Epoch {
+    pub(crate) version: u32,
+    pub(crate) stream: String,
+    pub(crate) incarnation: String,
+    pub(crate) first: u64,
+    pub(crate) sequence: u64,
+    /// Only those that name files. `None`: they name too many to be collected here.
+    pub(crate) commits: Option<Vec<Commit>>,
 }
 
 /// A partition's tail.
@@ -105,12 +130,16 @@ impl Since {
     }
 }
 
-pub(crate) fn folder(log: &str) -> String {
+fn folder(log: &str) -> String {
     format!("{log}_checkpoints/")
 }
 
 pub(crate) fn path(log: &str, sequence: u64) -> String {
     format!("{}{sequence:020}.json", folder(log))
+}
+
+pub(crate) fn epoch_path(log: &str, sequence: u64) -> String {
+    format!("{log}_epochs/{sequence:020}.json")
 }
 
 /// A checkpoint; `None` when it is missing or cannot be understood.
@@ -119,7 +148,21 @@ pub(crate) async fn read(
     log: &str,
     sequence: u64,
 ) -> Result<Option<Checkpoint>, Error> {
-    match read_json(store, &path(log, sequence)).await {
+    understood(read_json(store, &path(log, sequence)).await)
+}
+
+/// The commits of the epoch that ends there; `None` when it is missing, too large, or cannot be understood.
+pub(crate) async fn read_epoch(
+    store: &dyn Store,
+    log: &str,
+    sequence: u64,
+) -> Result<Option<Vec<Commit>>, Error> {
+    let epoch = understood(read_json::<Epoch>(store, &epoch_path(log, sequence)).await)?;
+    Ok(epoch.and_then(|epoch| epoch.commits))
+}
+
+fn understood<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+    match read {
         Err(Error::Broken { path, reason }) => {
             tracing::warn!(
                 path,
@@ -132,19 +175,43 @@ pub(crate) async fn read(
     }
 }
 
-/// The newest checkpoint that can be understood.
-pub(crate) async fn newest(store: &dyn Store, log: &str) -> Result<Option<Checkpoint>, Error> {
+/// The newest checkpoint that can be understood, in a log that reaches `newest`. Only the last ones are listed.
+pub(crate) async fn newest(
+    store: &dyn Store,
+    log: &str,
+    newest: u64,
+) -> Result<Option<Checkpoint>, Error> {
+    let (mut back, mut before) = (LOOKED_BACK, u64::MAX);
+    loop {
+        let after = newest.saturating_sub(back);
+        for sequence in listed(store, log, after).await?.into_iter().rev() {
+            if sequence < before
+                && let Some(checkpoint) = read(store, log, sequence).await?
+            {
+                return Ok(Some(checkpoint));
+            }
+        }
+        if after == 0 {
+            return Ok(None);
+        }
+        // Checkpoints have failed for long, or are further apart.
+        (back, before) = (back.saturating_mul(16), after + 1);
+    }
+}
+
+/// The sequences of the checkpoints after that one, in order.
+pub(crate) async fn listed(
+    store: &dyn Store,
+    log: &str,
+    after: u64,
+) -> Result<Vec<u64>, store::Error> {
     let mut sequences = Vec::new();
-    store::each(store, &folder(log), |object| {
+    let after = path(log, after);
+    store::each(store, &folder(log), &after, |object| {
         sequences.extend(sequence_of(&object.path));
     })
     .await?;
-    for sequence in sequences.into_iter().rev() {
-        if let Some(checkpoint) = read(store, log, sequence).await? {
-            return Ok(Some(checkpoint));
-        }
-    }
-    Ok(None)
+    Ok(sequences)
 }
 
 /// The sequence in the last part of a record's or a checkpoint's path.

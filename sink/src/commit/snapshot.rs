@@ -2,19 +2,10 @@
 //!
 //! Only what a commit names counts. Files that a crashed or beaten sink left behind are invisible here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
-
-use super::{
-    COMMITS, Error, File, Record,
-    checkpoint::{self, Commit},
-    read_json, record_path,
-};
+use super::{COMMITS, Error, File, checkpoint::Commit, spans, tail};
 use crate::store::{self, Store};
-
-/// How many objects of the log are read at once.
-const READS_MAX: usize = 16;
 
 /// A committed data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,18 +63,15 @@ pub async fn each_file(
     store: &dyn Store,
     mut visit: impl FnMut(&str, DataFile) + Send,
 ) -> Result<(), Error> {
-    for (folder, sequences) in logs(store).await? {
-        let mut pieces = stream::iter(sequences.pieces())
-            .map(|piece| piece.read(store, &folder))
-            .buffered(READS_MAX);
-        while let Some(commits) = pieces.try_next().await? {
-            for commit in commits {
-                for file in commit.files {
-                    let (table, file) = data_file(file, commit.committed_ms);
-                    visit(&table, file);
-                }
+    for log in logs(store).await? {
+        let newest = tail::newest(store, &log).await?;
+        let mut each = |commit: Commit| {
+            for file in commit.files {
+                let (table, file) = data_file(file, commit.committed_ms);
+                visit(&table, file);
             }
-        }
+        };
+        spans::each_commit(store, &log, newest, &mut each).await?;
     }
     Ok(())
 }
@@ -102,92 +90,22 @@ fn data_file(file: File, committed_ms: i64) -> (String, DataFile) {
     (file.table, data)
 }
 
-/// The names that one log's folder holds.
-#[derive(Debug, Default)]
-struct Sequences {
-    newest: u64,
-    checkpoints: BTreeSet<u64>,
-}
-
-/// The logs of all streams, by folder.
-async fn logs(store: &dyn Store) -> Result<BTreeMap<String, Sequences>, store::Error> {
-    let mut logs: BTreeMap<String, Sequences> = BTreeMap::new();
-    store::each(store, COMMITS, |object| {
-        let Some(sequence) = checkpoint::sequence_of(&object.path) else {
-            return;
+/// The folders of the logs of all streams. Each is entered for one object only.
+async fn logs(store: &dyn Store) -> Result<Vec<String>, store::Error> {
+    let mut logs: Vec<String> = Vec::new();
+    let mut after = String::new();
+    while let Some(object) = store.list(COMMITS, &after, 1).await?.pop() {
+        let below = object.path.strip_prefix(COMMITS).unwrap_or_default();
+        after = match below.splitn(3, '/').collect::<Vec<_>>().as_slice() {
+            [stream, incarnation, _] => {
+                let log = format!("{COMMITS}{stream}/{incarnation}/");
+                // Behind everything that a log's folder holds.
+                let after = format!("{log}~");
+                logs.push(log);
+                after
+            }
+            _ => object.path,
         };
-        let folder = object
-            .path
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder);
-        if let Some(log) = folder.strip_suffix("_checkpoints") {
-            let log = logs.entry(log.to_owned()).or_default();
-            log.checkpoints.insert(sequence);
-        } else {
-            let log = logs.entry(format!("{folder}/")).or_default();
-            log.newest = log.newest.max(sequence);
-        }
-    })
-    .await?;
+    }
     Ok(logs)
-}
-
-/// Consecutive commits, to be read from the checkpoint at their end or else one by one.
-#[derive(Debug)]
-struct Piece {
-    first: u64,
-    last: u64,
-    checkpoint: bool,
-}
-
-impl Sequences {
-    /// The whole log in order. A checkpoint is assumed to begin where the one before ended; `Piece::read` checks.
-    fn pieces(&self) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        let mut first = 1;
-        for last in self.checkpoints.range(..=self.newest) {
-            let checkpoint = true;
-            pieces.push(Piece {
-                first,
-                last: *last,
-                checkpoint,
-            });
-            first = last + 1;
-        }
-        pieces.extend((first..=self.newest).map(|sequence| Piece {
-            first: sequence,
-            last: sequence,
-            checkpoint: false,
-        }));
-        pieces
-    }
-}
-
-impl Piece {
-    async fn read(self, store: &dyn Store, folder: &str) -> Result<Vec<Commit>, Error> {
-        if self.checkpoint
-            && let Some(mut found) = checkpoint::read(store, folder, self.last).await?
-            // Two sinks may have made checkpoints that overlap: what lies before is in the piece before.
-            && found.first <= self.first
-        {
-            let before = usize::try_from(self.first - found.first).unwrap_or(usize::MAX);
-            found.commits.drain(..before.min(found.commits.len()));
-            return Ok(found.commits);
-        }
-        let mut commits = Vec::new();
-        for sequence in self.first..=self.last {
-            let path = record_path(folder, sequence);
-            let Some(record) = read_json::<Record>(store, &path).await? else {
-                return Err(Error::Broken {
-                    path,
-                    reason: "it is missing, though there are records after it".to_owned(),
-                });
-            };
-            commits.push(Commit {
-                committed_ms: record.committed_ms,
-                files: record.files,
-            });
-        }
-        Ok(commits)
-    }
 }

@@ -1,8 +1,12 @@
+mod scale;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
     task::{Context, Waker},
 };
+
+use bytes::Bytes;
 
 use super::*;
 use crate::testing::memory::{Faults, Memory};
@@ -121,6 +125,8 @@ async fn a_put_dropped_at_any_point_can_be_called_again() {
                 assert!(polls > 3, "dropped at {polls} points only");
                 return;
             }
+            // What waits for its turn within the put is woken by the runtime.
+            tokio::task::yield_now().await;
         }
         drop(putting);
         assert_eq!(
@@ -145,9 +151,13 @@ async fn a_start_reads_the_newest_checkpoint_and_what_follows() {
         tail = Position::from_number(n);
     }
     let folder = folder(&id());
-    // A start that read the early records would not find them.
+    // A start that read the early records would not understand them.
     for n in 1..=8 {
         store.delete(&record_path(&folder, n)).await.unwrap();
+        store
+            .create(&record_path(&folder, n), "{".into())
+            .await
+            .unwrap();
     }
     assert_eq!(open(&store, 4).await.tail(&Partition::new("0")), tail);
     let snapshot = Snapshot::read(&store).await.unwrap();
@@ -209,6 +219,130 @@ async fn nothing_is_landed_on_top_of_a_record_that_breaks_the_rules() {
         let error = Log::open(store, id(), 64).await.unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
+}
+
+#[tokio::test]
+async fn the_end_of_a_log_of_any_length_is_found() {
+    for newest in [0, 1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 300, 1_024] {
+        let store = Memory::new();
+        let folder = folder(&id());
+        for n in 1..=newest {
+            store
+                .create(&record_path(&folder, n), "{}".into())
+                .await
+                .unwrap();
+        }
+        for seed in 0..20 {
+            store.fail(Faults {
+                seed,
+                refused: if seed == 0 { 0 } else { 300 },
+                reply_lost: 0,
+            });
+            let found = loop {
+                if let Ok(found) = tail::newest(&store, &folder).await {
+                    break found;
+                }
+            };
+            assert_eq!(found, newest, "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_author_of_the_record_that_makes_a_checkpoint_due_writes_it() {
+    let store = Memory::new();
+    let (mut a, mut b) = (open(&store, 4).await, open(&store, 4).await);
+    let start = Position::start();
+    for n in 1..=3 {
+        let partition = format!("{n}");
+        put(
+            &mut a,
+            &proposal(&format!("a{n}"), vec![range(&partition, &start, 1)]),
+        )
+        .await
+        .unwrap();
+    }
+    put(&mut b, &proposal("b", vec![range("0", &start, 1)]))
+        .await
+        .unwrap();
+    let path = checkpoint::path(&folder(&id()), 4);
+    let written = store.bytes(&path).unwrap();
+    store.delete(&path).await.unwrap();
+    a.refresh().await.unwrap();
+    put(&mut a, &proposal("a5", vec![range("5", &start, 1)]))
+        .await
+        .unwrap();
+    assert_eq!(store.bytes(&path), None);
+    // Nor is it missed for good.
+    open(&store, 4).await;
+    assert_eq!(store.bytes(&path), Some(written));
+}
+
+#[tokio::test]
+async fn an_epoch_is_collected_once_and_read_instead_of_its_checkpoints() {
+    let store = Memory::new();
+    let mut log = open(&store, 64).await;
+    let mut tail = Position::start();
+    let commits = checkpoint::EPOCH_COMMITS + 100;
+    for n in 1..=commits {
+        put(
+            &mut log,
+            &proposal(&format!("{n:05}"), vec![range("0", &tail, n)]),
+        )
+        .await
+        .unwrap();
+        tail = Position::from_number(n);
+    }
+    let folder = folder(&id());
+    let epoch = checkpoint::epoch_path(&folder, checkpoint::EPOCH_COMMITS);
+    assert!(store.bytes(&epoch).is_some());
+    let before = store.operations();
+    let snapshot = Snapshot::read(&store).await.unwrap();
+    assert_eq!(snapshot.files("thing_1").len() as u64, commits);
+    let paths = snapshot.files("thing_1").iter().map(|file| &file.path);
+    assert!(paths.is_sorted());
+    let operations = store.operations() - before;
+    assert!(operations < 150, "{operations}");
+    // Without it, the same is read from below it.
+    store.delete(&epoch).await.unwrap();
+    assert_eq!(Snapshot::read(&store).await.unwrap(), snapshot);
+    // And who next writes a checkpoint collects it again.
+    let mut log = open(&store, 64).await;
+    for n in commits + 1..=commits + 64 {
+        put(
+            &mut log,
+            &proposal(&format!("{n:05}"), vec![range("0", &tail, n)]),
+        )
+        .await
+        .unwrap();
+        tail = Position::from_number(n);
+    }
+    assert!(store.bytes(&epoch).is_some());
+}
+
+#[tokio::test]
+async fn the_logs_of_all_streams_are_in_a_snapshot() {
+    let store = Memory::new();
+    let names = ["events", "events-eu", "events.x", "a", "events_2"];
+    for name in names {
+        for incarnation in ["i1", "i1-b", "i2"] {
+            let id = StreamId {
+                name: name.into(),
+                incarnation: incarnation.into(),
+            };
+            let shared: Arc<dyn Store> = Arc::new(store.clone());
+            let mut log = Log::open(shared, id, 1).await.unwrap();
+            let attempt = format!("{name}-{incarnation}");
+            put(
+                &mut log,
+                &proposal(&attempt, vec![range("0", &Position::start(), 1)]),
+            )
+            .await
+            .unwrap();
+        }
+    }
+    let snapshot = Snapshot::read(&store).await.unwrap();
+    assert_eq!(snapshot.files("thing_1").len(), names.len() * 3);
 }
 
 /// One sink of the model: it lands ranges of whatever length, with retries, until its stream's end.

@@ -5,9 +5,9 @@
 //! sync makes the name durable.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::UNIX_EPOCH,
@@ -16,10 +16,13 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{Error, Object, Store};
+use super::{Error, Object, Store, is_path};
 
 /// Where files wait for their name. Starts with a dot: no object's path does.
 const PARTIAL: &str = ".tmp";
+
+/// Names of a folder that are kept before the later ones are dropped for the first time.
+const KEPT_MIN: usize = 1_024;
 
 /// A store in a local directory.
 #[derive(Debug, Clone)]
@@ -42,8 +45,7 @@ impl Local {
     }
 
     fn file(&self, path: &str) -> io::Result<PathBuf> {
-        let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
-        if path.split('/').all(plain) {
+        if is_path(path) {
             Ok(self.root.join(path))
         } else {
             Err(io::Error::new(
@@ -128,35 +130,61 @@ impl Local {
         max: usize,
         found: &mut Vec<Object>,
     ) -> io::Result<()> {
-        let entries = match fs::read_dir(self.root.join(folder)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        let mut children = BTreeMap::new();
-        for entry in entries {
-            let entry = entry?;
-            if let Some(name) = entry.file_name().to_str().filter(|n| !n.starts_with('.')) {
-                let slash = if entry.file_type()?.is_dir() { "/" } else { "" };
-                children.insert(format!("{folder}{name}{slash}"), entry);
-            }
-        }
-        for (path, entry) in children {
+        let children = self.children(folder, after, max)?;
+        for path in children.first {
             if found.len() >= max {
-                break;
+                return Ok(());
             }
             if path.ends_with('/') {
-                if path.as_str() > after || after.starts_with(&path) {
-                    self.walk(&path, after, max, found)?;
-                }
-            } else if path.as_str() > after {
-                match entry.metadata() {
+                self.walk(&path, after, max, found)?;
+            } else {
+                match fs::symlink_metadata(self.root.join(&path)) {
                     // Removed since the folder was read.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     metadata => found.push(object(path, &metadata?)),
                 }
             }
         }
-        Ok(())
+        match children.more_after {
+            // The highest character: a folder that was read is not read again.
+            Some(last) if found.len() < max => {
+                self.walk(folder, &format!("{last}\u{10ffff}"), max, found)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What lies in a folder, in order, after `after`. A folder of millions is read through, but no more names are
+    /// kept than `max` objects need.
+    fn children(&self, folder: &str, after: &str, max: usize) -> io::Result<Children> {
+        let mut children = Children::default();
+        let entries = match fs::read_dir(self.root.join(folder)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(children),
+            entries => entries?,
+        };
+        let kept_max = max.saturating_mul(2).saturating_add(KEPT_MIN);
+        for entry in entries {
+            let entry = entry?;
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+                continue;
+            };
+            let slash = if entry.file_type()?.is_dir() { "/" } else { "" };
+            let path = format!("{folder}{name}{slash}");
+            let entered = !slash.is_empty() && after.starts_with(&path);
+            let dropped = children
+                .more_after
+                .as_ref()
+                .is_some_and(|last| path > *last);
+            if dropped || name.starts_with('.') || !(path.as_str() > after || entered) {
+                continue;
+            }
+            children.first.push(path);
+            if children.first.len() >= kept_max {
+                children.keep(max);
+            }
+        }
+        children.first.sort_unstable();
+        Ok(children)
     }
 
     fn remove_partial(&self, written_ms: i64) -> io::Result<u64> {
@@ -184,7 +212,24 @@ impl Store for Local {
 
     fn read(&self, path: &str) -> BoxFuture<'_, Result<Bytes, Error>> {
         self.run("read", path, |store, path| {
-            fs::read(store.file(path)?).map(Bytes::from)
+            let read = fs::read(store.file(path)?);
+            read.map(Bytes::from).map_err(no_object)
+        })
+    }
+
+    fn read_range(&self, path: &str, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, Error>> {
+        self.run("read", path, move |store, path| {
+            read_range(&store.file(path)?, range).map_err(no_object)
+        })
+    }
+
+    fn head(&self, path: &str) -> BoxFuture<'_, Result<Object, Error>> {
+        self.run("look at", path, |store, path| {
+            let metadata = fs::metadata(store.file(path)?).map_err(no_object)?;
+            if !metadata.is_file() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            Ok(object(path.to_owned(), &metadata))
         })
     }
 
@@ -216,10 +261,37 @@ impl Store for Local {
     }
 }
 
+/// Names in a folder; a folder's own ends in `/`.
+#[derive(Debug, Default)]
+struct Children {
+    first: Vec<String>,
+    /// The last of `first`, when there are or were others behind it.
+    more_after: Option<String>,
+}
+
+impl Children {
+    /// Drops all names but the first `max` and one.
+    fn keep(&mut self, max: usize) {
+        let (_, last, _) = self.first.select_nth_unstable(max);
+        self.more_after = Some(last.clone());
+        self.first.truncate(max + 1);
+    }
+}
+
 /// Only the link itself may answer "exists" or "not found" for the object: on the way there, a folder that is
 /// gone is a failure like any other.
 fn not_a_verdict(error: io::Error) -> io::Error {
     io::Error::other(error)
+}
+
+/// Where a folder is, or where a file is the folder of, there is no object.
+fn no_object(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+            io::ErrorKind::NotFound.into()
+        }
+        _ => error,
+    }
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -229,6 +301,17 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+fn read_range(path: &Path, range: Range<u64>) -> io::Result<Bytes> {
+    if range.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    let mut bytes = Vec::new();
+    file.take(range.end - range.start).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -2,14 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Bound,
+    ops::{Bound, Range},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
+use tokio::time::sleep;
 
-use crate::store::{Error, Object, Store};
+use crate::store::{Error, Object, Store, is_path};
 
 /// How often a store fails, in thousandths of its operations.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,14 +37,26 @@ struct State {
     faults: Faults,
     random: u64,
     operations: u64,
+    creates: u64,
     dies_after: Option<u64>,
     now_ms: i64,
+    delay: (Duration, Duration),
 }
 
 #[derive(Debug)]
 struct Stored {
     bytes: Bytes,
     written_ms: i64,
+}
+
+impl Stored {
+    fn object(&self, path: &str) -> Object {
+        Object {
+            path: path.to_owned(),
+            bytes: self.bytes.len() as u64,
+            written_ms: self.written_ms,
+        }
+    }
 }
 
 /// What happens to one operation.
@@ -100,6 +114,21 @@ impl Memory {
         self.state().objects.keys().cloned().collect()
     }
 
+    /// How many operations there have been since the last `die_after`, steady ones apart.
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// How many creates have been tried.
+    pub fn creates(&self) -> u64 {
+        self.state().creates
+    }
+
+    /// How long operations take from now on: anything between these two, drawn anew for each.
+    pub fn delay(&self, least: Duration, most: Duration) {
+        self.state().delay = (least, most);
+    }
+
     /// An object's bytes, without a fault.
     pub fn bytes(&self, path: &str) -> Option<Bytes> {
         let state = self.state();
@@ -119,23 +148,49 @@ impl Memory {
         let (store, path) = (self.clone(), path.to_owned());
         async move {
             // Others come in between here, as they would over a network.
-            tokio::task::yield_now().await;
-            let mut state = store.state();
-            let fate = if store.steady {
-                Fate::Works
-            } else {
-                state.fate()
-            };
-            if fate == Fate::Refused {
-                return Err(Error::failed(doing, &path, "refused by the test"));
+            match store.way() {
+                Duration::ZERO => tokio::task::yield_now().await,
+                way => sleep(way).await,
             }
-            let done = work(&mut state);
-            if fate == Fate::ReplyLost {
-                return Err(Error::failed(doing, &path, "reply lost by the test"));
-            }
+            let done = store.done(doing, &path, work);
+            sleep_unless_zero(store.way()).await;
             done
         }
         .boxed()
+    }
+
+    /// How long one way to the store takes, this time.
+    fn way(&self) -> Duration {
+        let mut state = self.state();
+        let (least, most) = state.delay;
+        if most.is_zero() {
+            return most;
+        }
+        let part = state.draw() % 1_000;
+        (least + (most - least) * u32::try_from(part).unwrap_or(0) / 1_000) / 2
+    }
+
+    fn done<T>(
+        &self,
+        doing: &'static str,
+        path: &str,
+        work: impl FnOnce(&mut State) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let store = self;
+        let mut state = store.state();
+        let fate = if store.steady {
+            Fate::Works
+        } else {
+            state.fate()
+        };
+        if fate == Fate::Refused {
+            return Err(Error::failed(doing, path, "refused by the test"));
+        }
+        let done = work(&mut state);
+        if fate == Fate::ReplyLost {
+            return Err(Error::failed(doing, path, "reply lost by the test"));
+        }
+        done
     }
 }
 
@@ -147,12 +202,7 @@ impl State {
             Some(after) if self.operations > after => return Fate::Refused,
             _ => {}
         }
-        // SplitMix64.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let drawn = (mixed ^ (mixed >> 31)) % 1_000;
+        let drawn = self.draw() % 1_000;
         if drawn < self.faults.refused {
             Fate::Refused
         } else if drawn < self.faults.refused + self.faults.reply_lost {
@@ -161,6 +211,21 @@ impl State {
             Fate::Works
         }
     }
+
+    /// The next number of SplitMix64.
+    fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+async fn sleep_unless_zero(pause: Duration) {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
 }
 
 impl Store for Memory {
@@ -168,6 +233,10 @@ impl Store for Memory {
         let name = path.to_owned();
         self.run("create", path, move |state| {
             let written_ms = state.now_ms;
+            state.creates += 1;
+            if !is_path(&name) {
+                return Err(Error::failed("create", &name, "not an object's path"));
+            }
             if state.objects.contains_key(&name) {
                 return Err(Error::AlreadyExists { path: name });
             }
@@ -184,6 +253,31 @@ impl Store for Memory {
         })
     }
 
+    fn read_range(&self, path: &str, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, Error>> {
+        let name = path.to_owned();
+        self.run("read", path, move |state| {
+            if range.is_empty() {
+                return Ok(Bytes::new());
+            }
+            let Some(Stored { bytes, .. }) = state.objects.get(&name) else {
+                return Err(Error::NotFound { path: name });
+            };
+            let within =
+                |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
+            Ok(bytes.slice(within(range.start)..within(range.end)))
+        })
+    }
+
+    fn head(&self, path: &str) -> BoxFuture<'_, Result<Object, Error>> {
+        let name = path.to_owned();
+        self.run("look at", path, move |state| {
+            match state.objects.get(&name) {
+                Some(stored) => Ok(stored.object(&name)),
+                None => Err(Error::NotFound { path: name }),
+            }
+        })
+    }
+
     fn list(
         &self,
         folder: &str,
@@ -192,18 +286,15 @@ impl Store for Memory {
     ) -> BoxFuture<'_, Result<Vec<Object>, Error>> {
         let (folder, after) = (folder.to_owned(), after.to_owned());
         self.run("list", &folder.clone(), move |state| {
-            let object = |(path, stored): (&String, &Stored)| Object {
-                path: path.clone(),
-                bytes: stored.bytes.len() as u64,
-                written_ms: stored.written_ms,
+            let from = match after.as_str() < folder.as_str() {
+                true => Bound::Included(folder.as_str()),
+                false => Bound::Excluded(after.as_str()),
             };
-            let from = state
-                .objects
-                .range::<str, _>((Bound::Excluded(after.as_str()), Bound::Unbounded));
-            Ok(from
-                .filter(|(path, _)| path.starts_with(&folder))
+            let found = state.objects.range::<str, _>((from, Bound::Unbounded));
+            Ok(found
+                .take_while(|(path, _)| path.starts_with(&folder))
                 .take(objects_max)
-                .map(object)
+                .map(|(path, stored)| stored.object(path))
                 .collect())
         })
     }
@@ -220,3 +311,6 @@ impl Store for Memory {
         self.run("sweep", "", |_| Ok(0))
     }
 }
+
+#[cfg(test)]
+mod tests;
