@@ -40,7 +40,7 @@ pub(crate) struct Global {
     /// Configuration file [default: headgate.toml in the working directory, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Directory of the journal and the landed tables (sets data_dir)
+    /// Directory of the journal and of tables that land on this machine (sets data_dir)
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
     /// Directory of event schemas (sets schemas.dir)
@@ -51,8 +51,12 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs gateway, journal and sink in this process
+    /// Runs gateway, stream and sink in this process
     Up(Up),
+    /// Runs a gateway alone; sinks elsewhere land what it takes (needs stream.kind = "kafka")
+    Gateway(Gateway),
+    /// Runs a sink alone: lands what gateways elsewhere take (needs stream.kind = "kafka")
+    Sink(Sink),
     /// Runs SQL over the landed tables; without SQL, a prompt
     Query(Query),
     /// Lists the landed tables: rows, bytes, files, freshness
@@ -77,15 +81,29 @@ pub(crate) enum Command {
 /// `headgate up`
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// Where events are posted (sets gateway.listen); port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) listen: Option<String>,
-    /// Where /live, /ready, /metrics and /version are served (sets gateway.admin.listen)
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) admin_listen: Option<String>,
+    #[command(flatten)]
+    pub(crate) gateway: Gateway,
     /// Lands nothing: `headgate bench` measures gateway and journal alone this way
     #[arg(long, hide = true)]
     pub(crate) no_sink: bool,
+}
+
+/// `headgate gateway`
+#[derive(Debug, Args)]
+pub(crate) struct Gateway {
+    /// Where events are posted (sets gateway.listen); port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    #[command(flatten)]
+    pub(crate) admin: Sink,
+}
+
+/// `headgate sink`
+#[derive(Debug, Args)]
+pub(crate) struct Sink {
+    /// Where /live, /ready, /metrics and /version are served (sets gateway.admin.listen)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin_listen: Option<String>,
 }
 
 /// `headgate query`
@@ -280,9 +298,21 @@ impl Cli {
         };
         add("data_dir", "--data-dir", &self.global.data_dir);
         add("schemas.dir", "--schemas", &self.global.schemas);
-        if let Command::Up(up) = &self.command {
-            add("gateway.listen", "--listen", &up.listen);
-            add("gateway.admin.listen", "--admin-listen", &up.admin_listen);
+        let (gateway, admin) = match &self.command {
+            Command::Up(up) => (Some(&up.gateway), Some(&up.gateway.admin)),
+            Command::Gateway(gateway) => (Some(gateway), Some(&gateway.admin)),
+            Command::Sink(sink) => (None, Some(sink)),
+            _ => (None, None),
+        };
+        if let Some(gateway) = gateway {
+            add("gateway.listen", "--listen", &gateway.listen);
+        }
+        if let Some(admin) = admin {
+            add(
+                "gateway.admin.listen",
+                "--admin-listen",
+                &admin.admin_listen,
+            );
         }
         flags
     }

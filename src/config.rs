@@ -2,6 +2,7 @@
 //! file, the environment and flags (a later one wins), and validated whole before anything binds or is opened.
 
 mod layers;
+mod place;
 mod print;
 mod problem;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use toml::Value;
 
 pub(crate) use layers::Origin;
 use layers::Setting;
+pub(crate) use place::{Store, StoreKind, Stream, StreamKind};
 pub(crate) use print::{defaults, effective, reference};
 use problem::Problem;
 pub(crate) use problem::nearest;
@@ -28,14 +30,23 @@ const DEFAULT_FILE: &str = "headgate.toml";
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// Directory of the journal (`journal/`), the landed tables (`lake/`) and the addresses of the running process
-    /// (`run/`). One process at a time may run on it.
+    /// (`run/`). One process at a time may run on it; with `stream.kind = "kafka"` and `store.kind = "s3"` a gateway
+    /// and a sink may, for nothing but `run/` is in it.
     pub(crate) data_dir: PathBuf,
     /// How events are taken.
     pub(crate) gateway: headgate_gateway::Config,
     /// The stream between gateway and sink.
+    pub(crate) stream: Stream,
+    /// The stream within a process, where `stream.kind` is `journal`.
     pub(crate) journal: headgate_stream::journal::Config,
+    /// The stream between processes, where `stream.kind` is `kafka`.
+    pub(crate) kafka: headgate_stream::kafka::Config,
     /// How events become tables.
     pub(crate) sink: headgate_sink::Config,
+    /// Where tables are.
+    pub(crate) store: Store,
+    /// The bucket, where `store.kind` is `s3`.
+    pub(crate) s3: headgate_sink::store::s3::Config,
     /// Where event schemas come from.
     pub(crate) schemas: Schemas,
     /// Bounds of `headgate query`.
@@ -51,8 +62,12 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("headgate-data"),
             gateway: headgate_gateway::Config::default(),
+            stream: Stream::default(),
             journal: headgate_stream::journal::Config::default(),
+            kafka: headgate_stream::kafka::Config::default(),
             sink: headgate_sink::Config::default(),
+            store: Store::default(),
+            s3: headgate_sink::store::s3::Config::default(),
             schemas: Schemas::default(),
             query: Query::default(),
             log: Log::default(),
@@ -122,8 +137,8 @@ impl Default for Log {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Shutdown {
-    /// Time to finish requests in flight, land what the journal holds and close it after SIGTERM or SIGINT, in
-    /// milliseconds: 100 to 3600000. What has not landed by then stays in the journal for the next start.
+    /// Time to finish requests in flight, land what was read and close the stream after SIGTERM or SIGINT, in
+    /// milliseconds: 100 to 3600000. What has not landed by then stays in the stream for the next start.
     pub(crate) deadline_ms: u64,
 }
 
@@ -148,11 +163,19 @@ impl Config {
 
     /// Every value that breaks a rule: its dotted key, and what is wrong and allowed.
     fn problems(&self) -> Vec<(String, String)> {
-        let crates = [
+        let mut crates = vec![
             ("gateway", self.gateway.problems()),
             ("journal", self.journal.problems()),
             ("sink", self.sink.problems()),
         ];
+        // What is not used may lack what it would need.
+        if self.stream.kind == StreamKind::Kafka {
+            crates.push(("kafka", self.kafka.problems()));
+        }
+        if self.store.kind == StoreKind::S3 {
+            crates.push(("s3", self.s3.problems()));
+            crates.push(("s3", place::deadlines(&self.s3, &self.sink)));
+        }
         let mut found: Vec<(String, String)> = crates
             .into_iter()
             .flat_map(|(section, problems)| {

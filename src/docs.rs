@@ -37,9 +37,10 @@ a meaning is in the changelog. On Linux the process's own are there too, under t
 ";
 
 fn metrics() -> String {
-    let sections: [(&str, Catalogue); 4] = [
+    let sections: [(&str, Catalogue); 5] = [
         ("Gateway", headgate_gateway::metrics::CATALOG),
         ("Journal", headgate_stream::metrics::CATALOG),
+        ("Kafka", headgate_stream::kafka::CATALOG),
         ("Sink", headgate_sink::metrics::CATALOG),
         ("Process", crate::metrics::CATALOG),
     ];

@@ -1,23 +1,23 @@
 //! `headgate loadtest`: load on a schedule, then the proof that what was accepted is what landed, exactly once.
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, AsArray};
+use futures_util::TryStreamExt;
 use headgate_loadtest::{Ledger, Options, Patience, Progress, Tally, wait_for_landing};
 use headgate_schemas::registry::Registry;
 use headgate_sink::commit::DataFile;
+use headgate_sink::store::Store;
 use headgate_sink::table::Table;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use crate::cli::{self, exit};
 use crate::config::Config;
-use crate::query::snapshot;
+use crate::lake::{self, LandedFile};
+use crate::process::running_gateway;
 use crate::schemas::Source;
-use crate::up::running_gateway;
 
 /// Events at fault that are named one by one.
 const NAMES_MAX: usize = 20;
@@ -46,22 +46,24 @@ pub(crate) async fn run(args: cli::Loadtest, config: &Config) -> Result<u8> {
         ..Patience::default()
     };
     let refused_id = refused_id_column(&schemas)?;
-    let lake = config.lake_dir();
     let balance = wait_for_landing(&ledger, patience, NAMES_MAX, async |tally| {
-        let snapshot = snapshot(&lake).await?;
-        tokio::task::block_in_place(|| {
-            for (table, files) in snapshot.tables() {
-                let column = if table == BAD_EVENTS {
-                    refused_id.as_str()
-                } else {
-                    "event_id"
-                };
-                files
-                    .iter()
-                    .try_for_each(|file| count(&lake, table, file, column, tally))?;
+        // Nothing has landed where there is no store yet.
+        let Some(store) = lake::open_to_read(config).await? else {
+            return anyhow::Ok(());
+        };
+        let snapshot = lake::snapshot(&*store, config).await?;
+        for (table, files) in snapshot.tables() {
+            let column = if table == BAD_EVENTS {
+                refused_id.as_str()
+            } else {
+                "event_id"
+            };
+            for file in files {
+                let counted = count(&store, table, file, column, tally).await;
+                counted.with_context(|| format!("cannot read {}", file.path))?;
             }
-            anyhow::Ok(())
-        })
+        }
+        Ok(())
     })
     .await?;
     let mut out = io::stdout().lock();
@@ -139,22 +141,19 @@ fn refused_id_column(schemas: &Registry) -> Result<String> {
         .clone())
 }
 
-/// Counts the rows of one file.
-fn count(
-    lake: &Path,
+/// Counts the rows of one file: only its column of ids is read.
+async fn count(
+    store: &Arc<dyn Store>,
     table: &str,
     file: &DataFile,
     column: &str,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
-    let path = lake.join(&file.path);
-    let open = || -> Result<_> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path)?)?;
-        let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
-        Ok(builder.with_projection(mask).build()?)
-    };
-    for rows in open().with_context(|| format!("cannot read {}", path.display()))? {
-        let rows = rows.with_context(|| format!("cannot read {}", path.display()))?;
+    let landed = LandedFile::new(store, file);
+    let builder = ParquetRecordBatchStreamBuilder::new(landed).await?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+    let mut rows = builder.with_projection(mask).build()?;
+    while let Some(rows) = rows.try_next().await? {
         let ids = rows
             .column(0)
             .as_string_opt::<i32>()

@@ -6,11 +6,12 @@ mod cause;
 mod cli;
 mod config;
 mod docs;
+mod lake;
 mod loadtest;
 mod metrics;
+mod process;
 mod query;
 mod schemas;
-mod up;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -20,7 +21,8 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, ConfigCommand, exit};
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
+use crate::process::Role;
 
 /// Batches are filled by some threads and freed by others: glibc's allocator keeps much of what passes between threads
 /// so, and its memory grows over millions of events. This one stays where it came to at first.
@@ -73,12 +75,11 @@ fn run(cli: Cli) -> Result<u8> {
     let loaded = config::load(cli.global.config.as_deref(), environment(), cli.settings())?;
     match cli.command {
         Command::Up(args) => {
-            log_to_stderr(&loaded.config.log.filter)?;
             let landing = !args.no_sink;
-            runtime()?
-                .block_on(up::run(&loaded.config, landing))
-                .map(|()| 0)
+            serve(&loaded.config, Role::Whole { landing })
         }
+        Command::Gateway(_) => serve(&loaded.config, Role::Gateway),
+        Command::Sink(_) => serve(&loaded.config, Role::Sink),
         Command::Query(args) => {
             log_to_stderr("warn")?;
             runtime()?
@@ -103,6 +104,12 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Config(command) => configuration(&command, &loaded),
         Command::Docs(_) | Command::Version => Ok(0),
     }
+}
+
+/// Runs a long-lived process.
+fn serve(config: &Config, role: Role) -> Result<u8> {
+    log_to_stderr(&config.log.filter)?;
+    runtime()?.block_on(process::run(config, role)).map(|()| 0)
 }
 
 fn configuration(command: &ConfigCommand, loaded: &Loaded) -> Result<u8> {

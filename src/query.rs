@@ -2,28 +2,32 @@
 
 mod engine;
 mod lake;
+mod objects;
 mod output;
 mod prompt;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::object_store::ObjectStore;
+use datafusion::object_store::local::LocalFileSystem;
 use headgate_sink::commit::{DataFile, Snapshot};
-use headgate_sink::store::local::Local;
+use headgate_sink::store::Store;
 use headgate_sink::table::Table;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use self::engine::{Engine, lake_url};
 use self::lake::{LakeFile, LakeTable};
+use self::objects::Objects;
 pub(crate) use self::output::Format;
 use crate::cause;
 use crate::cli;
-use crate::config::Config;
+use crate::config::{Config, StoreKind};
+use crate::lake::LandedFile;
 use crate::schemas::Source;
 
 /// Runs `headgate query`.
@@ -62,14 +66,12 @@ async fn statements(engine: &Engine, sql: &str, format: Format, rows_max: usize)
 
 /// The engine over what has landed now.
 async fn open(config: &Config) -> Result<Engine> {
-    exists(config)?;
-    let lake = config.lake_dir();
-    let snapshot = snapshot(&lake).await?;
+    let (store, snapshot) = landed(config).await?;
     let mut tables = BTreeMap::new();
     let mut unreadable = BTreeMap::new();
     let declared = declared(config);
     for (name, files) in snapshot.tables() {
-        match columns(&lake, files) {
+        match columns(store.as_ref(), files).await {
             Ok(landed) => {
                 let schema = with_declared(landed, declared.get(name));
                 tables.insert(name.to_owned(), lake_table(schema, files)?);
@@ -85,11 +87,34 @@ async fn open(config: &Config) -> Result<Engine> {
         }
     }
     Ok(Engine::new(
-        &lake,
+        store.map(|store| files(store, config)).transpose()?,
         tables,
         unreadable,
         usize::try_from(config.query.memory_bytes_max)?,
     )?)
+}
+
+/// What DataFusion reads the files through: its own access to a directory is quicker than one through the store.
+fn files(store: Arc<dyn Store>, config: &Config) -> Result<Arc<dyn ObjectStore>> {
+    Ok(match config.store.kind {
+        StoreKind::Local => Arc::new(
+            LocalFileSystem::new_with_prefix(config.lake_dir())
+                .with_context(|| format!("cannot open {}", crate::lake::name(config)))?,
+        ),
+        StoreKind::S3 => Arc::new(Objects(store)),
+    })
+}
+
+/// The store, and what has landed in it by now. Before the first start there is neither, which is no error: there are
+/// just no tables.
+async fn landed(config: &Config) -> Result<(Option<Arc<dyn Store>>, Snapshot)> {
+    exists(config)?;
+    let store = crate::lake::open_to_read(config).await?;
+    let snapshot = match &store {
+        Some(store) => crate::lake::snapshot(&**store, config).await?,
+        None => Snapshot::default(),
+    };
+    Ok((store, snapshot))
 }
 
 /// The tables that the schemas declare, landed or not, so that a query on one without rows has its columns.
@@ -132,26 +157,11 @@ fn with_declared(landed: SchemaRef, declared: Option<&SchemaRef>) -> SchemaRef {
 fn exists(config: &Config) -> Result<()> {
     let dir = &config.data_dir;
     anyhow::ensure!(
-        dir.is_dir(),
+        config.store.kind == StoreKind::S3 || dir.is_dir(),
         "there is no data directory {}: `headgate up` makes it; --data-dir names another one",
         dir.display()
     );
     Ok(())
-}
-
-/// What has landed by now.
-///
-/// # Errors
-/// The commit log cannot be read.
-pub(crate) async fn snapshot(lake: &Path) -> Result<Snapshot> {
-    // Before the first start there is nothing, which is no error: there are just no tables.
-    if !lake.exists() {
-        return Ok(Snapshot::default());
-    }
-    let store = Local::open(lake).with_context(|| format!("cannot open {}", lake.display()))?;
-    Snapshot::read(&store)
-        .await
-        .with_context(|| format!("cannot read the commit log in {}", lake.display()))
 }
 
 fn lake_table(schema: SchemaRef, files: &[DataFile]) -> Result<LakeTable> {
@@ -168,15 +178,16 @@ fn lake_table(schema: SchemaRef, files: &[DataFile]) -> Result<LakeTable> {
 }
 
 /// The columns of all of a table's files. Columns are only ever appended, so a file of each fingerprint tells all.
-fn columns(lake: &Path, files: &[DataFile]) -> Result<SchemaRef> {
+async fn columns(store: Option<&Arc<dyn Store>>, files: &[DataFile]) -> Result<SchemaRef> {
     let mut seen = BTreeSet::new();
     let mut schemas = Vec::new();
     for file in files.iter().filter(|file| seen.insert(&file.fingerprint)) {
-        let path = lake.join(&file.path);
-        let opened = std::fs::File::open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
-        let footer = ArrowReaderMetadata::load(&opened, Default::default())
-            .with_context(|| format!("cannot read the footer of {}", path.display()))?;
+        let store = store.context("a file without a store")?;
+        let mut landed = LandedFile::new(store, file);
+        let footer = ArrowReaderMetadata::load_async(&mut landed, Default::default());
+        let footer = footer
+            .await
+            .with_context(|| format!("cannot read the footer of {}", file.path))?;
         schemas.push(
             footer
                 .schema()
@@ -213,8 +224,7 @@ fn merged(schemas: &[Schema]) -> Schema {
 /// # Errors
 /// The commit log cannot be read.
 pub(crate) async fn tables(args: cli::Tables, config: &Config) -> Result<()> {
-    exists(config)?;
-    let snapshot = snapshot(&config.lake_dir()).await?;
+    let (_, snapshot) = landed(config).await?;
     let mut out = io::BufWriter::new(io::stdout());
     output::write_batch(&listing(&snapshot)?, args.format, &mut out)?;
     Ok(out.flush()?)

@@ -1,6 +1,6 @@
 //! The admin port, apart from the events' port: probes and metrics. Any of Headgate's processes can serve it.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -11,7 +11,10 @@ use prometheus::{Registry, TextEncoder};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::{reply, server::accept};
+use crate::{
+    reply,
+    server::{Error, accept, listen},
+};
 
 /// Tells why the process is not ready, or nothing when it is. Cheap: called by every probe.
 pub type Check = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -30,6 +33,14 @@ pub struct AdminState {
     pub version: &'static str,
     /// Connections at once; more are closed at once.
     pub connections_max: u32,
+}
+
+/// Binds the port, for a process that has an admin port and no gateway.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    listen("admin.listen", address)
 }
 
 /// Serves until `stop` is cancelled. Answers to requests in work are not waited for.

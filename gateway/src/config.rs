@@ -37,7 +37,8 @@ impl Default for Config {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// Where `/live`, `/ready`, `/metrics` and `/version` are served. Default `127.0.0.1:8081`.
+    /// Where `/live`, `/ready`, `/metrics` and `/version` are served, by `headgate sink` too: on one machine each
+    /// process needs its own, as by `--admin-listen`. Default `127.0.0.1:8081`.
     pub listen: SocketAddr,
     /// Connections at once; more are closed at once. Default 64.
     pub connections_max: u32,

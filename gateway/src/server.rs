@@ -204,7 +204,10 @@ pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+pub(crate) fn listen(
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), Error> {
     let bound = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,

@@ -33,13 +33,37 @@ impl Key {
 pub(crate) fn effective(loaded: &Loaded) -> String {
     let values = Table::try_from(&loaded.config).unwrap_or_default();
     toml_text(|key| {
-        let value = lookup(&values, &key.path)?;
+        let value = shown(&key.path, lookup(&values, &key.path)?);
         let origin = loaded.origin(&key.path.join("."));
         Some(match origin {
             Some(origin) => format!("{} = {value} # {origin}\n", key.name()),
             None => format!("{} = {value}\n", key.name()),
         })
     })
+}
+
+/// A value as it may be printed: librdkafka's settings can be passwords, keys and tokens, by names that are not ours.
+fn shown(path: &[String], value: &Value) -> Value {
+    let (["kafka", "properties"], Value::Table(properties)) = (
+        path.iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .as_slice(),
+        value,
+    ) else {
+        return value.clone();
+    };
+    let open = |name: &str| {
+        matches!(
+            name,
+            "security.protocol" | "sasl.mechanism" | "sasl.mechanisms" | "client.id"
+        )
+    };
+    let hidden = properties.iter().map(|(name, value)| match open(name) {
+        true => (name.clone(), value.clone()),
+        false => (name.clone(), Value::String("(not shown)".to_owned())),
+    });
+    Value::Table(hidden.collect())
 }
 
 /// Every key with its default and what it means, as a TOML file to start from.

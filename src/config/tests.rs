@@ -154,3 +154,35 @@ fn every_key_says_what_it_means() {
         );
     }
 }
+
+#[test]
+fn settings_of_kafka_and_s3_are_judged_only_where_they_are_used() {
+    loading("[kafka]\ngroup = ''\n[s3]\nprefix = '/'\n", &[], vec![]).expect("unused");
+    let toml = "[stream]\nkind = 'kafka'\n[store]\nkind = 's3'\n";
+    let error = loading(toml, &[], vec![]).expect_err("nothing says where");
+    for part in ["kafka.bootstrap_servers: at least one", "s3.bucket: "] {
+        assert!(error.contains(part), "{part:?} is not in:\n{error}");
+    }
+}
+
+#[test]
+fn the_store_gives_up_before_the_sink_does() {
+    let toml = "[store]\nkind = 's3'\n[s3]\nbucket = 'lake'\noperation_deadline_ms = 60000\n";
+    let error = loading(toml, &[], vec![]).expect_err("too late");
+    assert!(
+        error.contains("must be below sink.store_timeout_ms (60000)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn passwords_of_kafka_are_not_printed() {
+    let toml =
+        "[kafka.properties]\n'security.protocol' = 'sasl_ssl'\n'sasl.password' = 'hunter2'\n";
+    let printed = effective(&loading(toml, &[], vec![]).expect("valid"));
+    assert!(
+        printed.contains("sasl_ssl") && printed.contains("sasl.password"),
+        "{printed}"
+    );
+    assert!(!printed.contains("hunter2"), "{printed}");
+}

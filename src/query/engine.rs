@@ -1,7 +1,6 @@
 //! Runs SQL over the landed tables: one engine sees the tables as of one moment and only ever reads.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -9,7 +8,7 @@ use datafusion::common::{DataFusionError, TableReference};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::object_store::local::LocalFileSystem;
+use datafusion::object_store::ObjectStore;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 
@@ -19,12 +18,6 @@ use crate::config::nearest;
 /// Why a statement gave no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The directory of the landed tables cannot be opened.
-    #[error("cannot read the landed tables in {directory}: {source}")]
-    Lake {
-        directory: String,
-        source: datafusion::object_store::Error,
-    },
     /// The statement would change something.
     #[error("`headgate query` only reads: {0}")]
     ReadOnly(String),
@@ -57,12 +50,13 @@ pub(crate) fn lake_url() -> Result<ObjectStoreUrl, Error> {
 }
 
 impl Engine {
-    /// `tables` by name; `unreadable` tables with the reason, which is told only to whoever asks for them.
+    /// `tables` by name, whose files are in `files`: none where nothing has landed yet. `unreadable` tables with the
+    /// reason, which is told only to whoever asks for them.
     ///
     /// # Errors
-    /// The lake's directory cannot be opened, or the engine cannot be set up.
+    /// The engine cannot be set up.
     pub(crate) fn new(
-        lake: &Path,
+        files: Option<Arc<dyn ObjectStore>>,
         tables: BTreeMap<String, LakeTable>,
         unreadable: BTreeMap<String, String>,
         memory_bytes_max: usize,
@@ -74,13 +68,8 @@ impl Engine {
             .with_memory_limit(memory_bytes_max, 1.0)
             .build_arc()?;
         let context = SessionContext::new_with_config_rt(config, runtime);
-        // Before the first event lands there is no directory, and no table with files either.
-        if lake.exists() {
-            let store = LocalFileSystem::new_with_prefix(lake).map_err(|source| Error::Lake {
-                directory: lake.display().to_string(),
-                source,
-            })?;
-            context.register_object_store(lake_url()?.as_ref(), Arc::new(store));
+        if let Some(files) = files {
+            context.register_object_store(lake_url()?.as_ref(), files);
         }
         let names = tables.keys().cloned().collect();
         for (name, table) in tables {

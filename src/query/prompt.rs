@@ -10,6 +10,7 @@ use rustyline::{DefaultEditor, Editor};
 use super::output::Format;
 use crate::cause;
 use crate::config::Config;
+use crate::lake;
 
 const HELP: &str = "\
   SELECT ... ;   runs SQL, over one or more lines up to the `;`
@@ -58,10 +59,7 @@ pub(super) async fn run(config: &Config, format: Format, rows_max: usize) -> Res
         // The first time there is none.
         drop(editor.load_history(file));
     }
-    println!(
-        "Landed tables in {}. \\? for help.",
-        config.data_dir.display()
-    );
+    println!("Landed tables in {}. \\? for help.", lake::name(config));
     let mut typed = String::new();
     loop {
         let prompt = if typed.is_empty() {

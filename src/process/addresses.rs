@@ -1,4 +1,5 @@
 //! `<data_dir>/run/addresses.json`: where a running process listens, for scripts and tests that let it take free ports.
+//! A sink without a gateway has `sink-addresses.json`, so that both may run in one directory.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,15 +13,15 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Addresses {
     /// Tells a running process from one that was killed and could not remove its file.
     pid: u32,
-    /// Where events are posted.
-    pub(crate) gateway: SocketAddr,
+    /// Where events are posted, if they are.
+    pub(crate) gateway: Option<SocketAddr>,
     /// Where probes and metrics are.
     pub(crate) admin: SocketAddr,
 }
 
 impl Addresses {
     /// The addresses of this process.
-    pub(crate) fn new(gateway: SocketAddr, admin: SocketAddr) -> Self {
+    pub(crate) fn new(gateway: Option<SocketAddr>, admin: SocketAddr) -> Self {
         Self {
             pid: std::process::id(),
             gateway,
@@ -33,7 +34,7 @@ impl Addresses {
     /// # Errors
     /// The directory or the file cannot be written.
     pub(crate) fn write(&self, data_dir: &Path) -> Result<()> {
-        let file = file(data_dir);
+        let file = self.file(data_dir);
         let partial = file.with_extension("partial");
         let written = || {
             fs::create_dir_all(data_dir.join("run"))?;
@@ -44,22 +45,32 @@ impl Addresses {
     }
 
     /// Removes the file at the end of the process.
-    pub(crate) fn remove(data_dir: &Path) {
-        let file = file(data_dir);
+    pub(crate) fn remove(&self, data_dir: &Path) {
+        let file = self.file(data_dir);
         if let Err(error) = fs::remove_file(&file) {
             tracing::warn!(%error, file = %file.display(), "cannot remove the addresses");
         }
     }
+
+    fn file(&self, data_dir: &Path) -> PathBuf {
+        file(data_dir, self.gateway.is_some())
+    }
 }
 
-fn file(data_dir: &Path) -> PathBuf {
-    data_dir.join("run").join("addresses.json")
+fn file(data_dir: &Path, gateway: bool) -> PathBuf {
+    let name = if gateway {
+        "addresses.json"
+    } else {
+        "sink-addresses.json"
+    };
+    data_dir.join("run").join(name)
 }
 
 /// Where a client on this machine can post events to the process that runs on a data directory, if one does.
 pub(crate) fn running_gateway(data_dir: &Path) -> Option<SocketAddr> {
-    let addresses: Addresses = serde_json::from_slice(&fs::read(file(data_dir)).ok()?).ok()?;
-    Some(reachable(addresses.gateway))
+    let addresses: Addresses =
+        serde_json::from_slice(&fs::read(file(data_dir, true)).ok()?).ok()?;
+    addresses.gateway.map(reachable)
 }
 
 /// An address that a client on this machine can use.

@@ -1,0 +1,198 @@
+//! Everything that a process consists of, opened and bound, before it runs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use headgate_gateway::admin::{self, AdminState, Check};
+use headgate_gateway::{Gateway, Topics, clock};
+use headgate_schemas::registry::SharedRegistry;
+use headgate_sink::Sink;
+use headgate_stream::log::Reader;
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use tokio::net::TcpListener;
+use tokio::task::{JoinSet, block_in_place};
+use tokio_util::sync::CancellationToken;
+
+use super::Role;
+use super::addresses::Addresses;
+use super::reload::Reloader;
+use super::running::{Running, Stops};
+use super::stream::Stream;
+use crate::config::Config;
+use crate::lake;
+use crate::metrics::Metrics;
+use crate::schemas::Source;
+
+/// The parts of a process that does not run yet.
+pub(crate) struct Opened {
+    face: Face,
+    stream: Stream,
+    sink: Option<(Sink, Vec<Box<dyn Reader>>)>,
+    reloader: Reloader,
+    stops: Stops,
+    pub(crate) schemas: Arc<SharedRegistry>,
+    pub(crate) source: Source,
+}
+
+/// What listens: the gateway has an admin port of its own.
+enum Face {
+    Gateway(Gateway),
+    Admin {
+        listener: TcpListener,
+        address: SocketAddr,
+        state: AdminState,
+    },
+}
+
+impl Opened {
+    /// Opens what the role needs.
+    ///
+    /// # Errors
+    /// What cannot be opened, and why.
+    pub(crate) async fn open(config: &Config, role: Role) -> Result<Self> {
+        let source = Source::of(config);
+        let schemas = Arc::new(SharedRegistry::new(source.load()?));
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry)?;
+        metrics.schemas_loaded(schemas.load().schemas().count());
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let topics = Topics::default();
+        let stops = Stops::default();
+        let mut stream = Stream::open(config, role, &topics, &registry)?;
+        let sink = match role.lands() {
+            true => Some(sink(config, &schemas, &registry).await?),
+            false => None,
+        };
+        let face = match role.takes() {
+            true => {
+                let parts = headgate_gateway::Parts {
+                    writer: block_in_place(|| stream.writer())?,
+                    schemas: Arc::clone(&schemas),
+                    topics,
+                    registry,
+                    checks: Vec::new(),
+                    clock: clock::system(),
+                };
+                Face::Gateway(Gateway::bind(config.gateway.clone(), parts)?)
+            }
+            false => admin_face(config, registry, &stops)?,
+        };
+        // Last: who has joined Kafka's group should land what it is given.
+        let sink = match sink {
+            Some(sink) => Some((sink, block_in_place(|| stream.readers())?)),
+            None => None,
+        };
+        let reloader = Reloader::new(
+            Arc::clone(&schemas),
+            source.clone(),
+            &config.schemas,
+            metrics,
+        )?;
+        Ok(Self {
+            face,
+            stream,
+            sink,
+            reloader,
+            stops,
+            schemas,
+            source,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> Addresses {
+        match &self.face {
+            Face::Gateway(gateway) => Addresses::new(Some(gateway.addr()), gateway.admin_addr()),
+            Face::Admin { address, .. } => Addresses::new(None, *address),
+        }
+    }
+
+    /// Starts every part.
+    pub(crate) fn start(self) -> Running {
+        let stops = self.stops;
+        let (mut gateway, mut admin) = (JoinSet::new(), JoinSet::new());
+        match self.face {
+            Face::Gateway(face) => {
+                let serving = face.run(stops.gateway.clone());
+                gateway.spawn(async move {
+                    serving.await;
+                    Ok(())
+                });
+            }
+            Face::Admin {
+                listener, state, ..
+            } => {
+                let serving = admin::serve(listener, state, stops.admin.clone());
+                admin.spawn(async move {
+                    serving.await;
+                    Ok(())
+                });
+            }
+        }
+        let mut sinks = JoinSet::new();
+        for (sink, reader) in self.sink.into_iter().flat_map(|(sink, readers)| {
+            readers
+                .into_iter()
+                .map(move |reader| (sink.clone(), reader))
+        }) {
+            let stream = reader.stream().name.clone();
+            let landing = sink.run(reader, stops.sinks.clone());
+            sinks.spawn(async move {
+                landing
+                    .await
+                    .with_context(|| format!("landing of `{stream}` failed"))
+            });
+        }
+        let mut reload = JoinSet::new();
+        let reloader = self.reloader;
+        reload.spawn(async move {
+            reloader.run().await;
+            Ok(())
+        });
+        Running {
+            gateway,
+            sinks,
+            reload,
+            admin,
+            stream: self.stream,
+            stops,
+        }
+    }
+}
+
+async fn sink(config: &Config, schemas: &Arc<SharedRegistry>, registry: &Registry) -> Result<Sink> {
+    let clock = clock::system();
+    let parts = headgate_sink::Parts {
+        store: lake::open_for_sink(config, clock() / 1_000).await?,
+        schemas: Arc::clone(schemas),
+        metrics: registry.clone(),
+        clock,
+    };
+    Ok(Sink::open(config.sink.clone(), parts)?)
+}
+
+fn admin_face(config: &Config, registry: Registry, stops: &Stops) -> Result<Face> {
+    let (listener, address) = admin::bind(config.gateway.admin.listen)?;
+    let mut checks = vec![draining(stops.sinks.clone())];
+    let memory_bytes_max = config.gateway.limits.memory_bytes_max;
+    if memory_bytes_max > 0 {
+        checks.push(admin::memory_check(memory_bytes_max));
+    }
+    let state = AdminState {
+        registry,
+        checks,
+        version: env!("CARGO_PKG_VERSION"),
+        connections_max: config.gateway.admin.connections_max,
+    };
+    Ok(Face::Admin {
+        listener,
+        address,
+        state,
+    })
+}
+
+fn draining(stop: CancellationToken) -> Check {
+    Arc::new(move || stop.is_cancelled().then(|| "draining".to_owned()))
+}
