@@ -36,12 +36,14 @@ cargo_tests() {
 
 run_tests() {
     step "format" cargo fmt --all --check
-    step "lints" cargo clippy --locked --release --workspace --all-targets --quiet -- -D warnings
+    step "lints" cargo clippy --locked --release --workspace --all-targets --all-features --quiet -- -D warnings
     say "tests (the slow ones, against real processes, included)"
     # The binary's tests apart: together with the crates' test dependencies, Cargo would give the query engine other
     # features than `./headgate.sh up` does, and compile it a second time.
     HEADGATE_TEST_PYTHON="$venv_dir/bin/python" cargo_tests --package headgate --no-fail-fast -- --include-ignored
-    cargo_tests --workspace --exclude headgate --no-fail-fast -- --include-ignored
+    # With the backends' features, so that what needs Kafka or an S3 server runs too.
+    cargo_tests --workspace --exclude headgate --no-fail-fast \
+        --features headgate-stream/kafka,headgate-stream/testing,headgate-sink/s3,headgate-sink/testing -- --include-ignored
     echo
     if [ "$skipped" -gt 0 ]; then
         echo "$passed passed, $failed failed, $skipped skipped"

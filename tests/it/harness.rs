@@ -197,6 +197,25 @@ impl Drop for Site {
     }
 }
 
+/// Waits until a process has written where it listens.
+pub(crate) fn addresses(child: &mut Child, file: &Path) -> Value {
+    let pid = child.id();
+    wait_for("the addresses of a process", || {
+        if let Some(status) = child.try_wait().expect("a child") {
+            panic!("the process ended with {status} instead of starting");
+        }
+        let found: Value = serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+        // A process that was killed has left its own behind.
+        (found["pid"].as_u64() == Some(pid.into())).then_some(found)
+    })
+}
+
+/// One of a process's addresses.
+pub(crate) fn address(addresses: &Value, name: &str) -> SocketAddr {
+    let text = addresses[name].as_str().expect("an address");
+    text.parse().expect("an address")
+}
+
 /// A running `headgate up`; killed when dropped.
 pub(crate) struct Up {
     child: Child,
@@ -208,25 +227,10 @@ impl Up {
     fn start(site: &Site, command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the binary starts");
         let file = site.data_dir().join("run/addresses.json");
-        let pid = child.id();
-        let addresses = wait_for("the addresses of `headgate up`", || {
-            if let Some(status) = child.try_wait().expect("a child") {
-                panic!("`headgate up` ended with {status} instead of starting");
-            }
-            let found: Value = serde_json::from_str(&std::fs::read_to_string(&file).ok()?).ok()?;
-            // A process that was killed has left its own behind.
-            (found["pid"].as_u64() == Some(pid.into())).then_some(found)
-        });
-        let address = |name: &str| -> SocketAddr {
-            addresses[name]
-                .as_str()
-                .expect("an address")
-                .parse()
-                .expect("an address")
-        };
+        let addresses = addresses(&mut child, &file);
         Self {
-            gateway: address("gateway"),
-            admin: address("admin"),
+            gateway: address(&addresses, "gateway"),
+            admin: address(&addresses, "admin"),
             child,
         }
     }

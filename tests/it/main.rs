@@ -1,6 +1,7 @@
 //! The whole system from outside: the real binary, its real server, its real files.
 
 mod abuse;
+mod cluster;
 mod config;
 mod disk;
 mod docs;
@@ -11,4 +12,5 @@ mod query;
 mod readers;
 mod reload;
 mod schemas;
+mod services;
 mod shutdown;
