@@ -66,7 +66,9 @@ impl fmt::Display for Role {
 /// The process cannot start, a part failed, or it could not end within the deadline.
 pub(crate) async fn run(config: &Config, role: Role) -> Result<()> {
     let mut ending = Ending::listen()?;
-    files::raise(u64::from(config.gateway.limits.connections_max));
+    if role.takes() {
+        files::raise(u64::from(config.gateway.limits.connections_max));
+    }
     let opened = tokio::select! {
         opened = Box::pin(Opened::open(config, role)) => opened?,
         // A server that does not answer can hold the start up for a while.

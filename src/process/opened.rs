@@ -38,7 +38,7 @@ pub(crate) struct Opened {
 
 /// What listens: the gateway has an admin port of its own.
 enum Face {
-    Gateway(Gateway),
+    Gateway(Box<Gateway>),
     Admin {
         listener: TcpListener,
         address: SocketAddr,
@@ -75,7 +75,7 @@ impl Opened {
                     checks: Vec::new(),
                     clock: clock::system(),
                 };
-                Face::Gateway(Gateway::bind(config.gateway.clone(), parts)?)
+                Face::Gateway(Box::new(Gateway::bind(config.gateway.clone(), parts)?))
             }
             false => admin_face(config, registry, &stops)?,
         };

@@ -1,6 +1,5 @@
 //! The stream of a process: the journal in it, or a Kafka cluster that it shares with others.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
@@ -53,7 +52,7 @@ impl Stream {
                      `headgate up`, which has gateway, journal and sink in one process"
                 );
                 let settings = journal::Config {
-                    dir: PathBuf::from(config.journal_dir()),
+                    dir: config.journal_dir(),
                     ..config.journal.clone()
                 };
                 Backend::Journal(Journal::open(settings, &topics, registry)?)
