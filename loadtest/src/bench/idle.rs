@@ -8,9 +8,9 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
-use super::process::Process;
+use super::process::settled;
 use super::{Error, Setup, process, track_event};
 
 /// Connections opened at the same time.
@@ -19,10 +19,6 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Files that a process needs besides its connections.
 const OTHER_FILES: u64 = 256;
 const REPLY_BYTES_MAX: usize = 4_096;
-/// Memory has settled when it has not changed for this many samples in a row.
-const SETTLED_SAMPLES: u32 = 5;
-const SETTLE_PAUSE: Duration = Duration::from_millis(200);
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request that any server answers and that leaves the connection open.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 
@@ -78,7 +74,8 @@ impl Idle {
             }
             left -= now;
         }
-        let after_bytes = settled_bytes(server.process()).await?;
+        let process = server.process();
+        let after_bytes = settled(|| process.resident_bytes()).await?;
         for connection in &open {
             let mut byte = [0];
             // An open connection has nothing to read; a closed one reads as ended.
@@ -94,20 +91,6 @@ impl Idle {
             after_bytes,
         })
     }
-}
-
-/// A process's resident memory once it has settled, or when there is no more time for that.
-async fn settled_bytes(process: Process) -> Result<u64, process::Error> {
-    let until = Instant::now() + SETTLE_TIMEOUT;
-    let mut bytes = process.resident_bytes()?;
-    let mut unchanged = 0;
-    while unchanged < SETTLED_SAMPLES && Instant::now() < until {
-        sleep(SETTLE_PAUSE).await;
-        let now = process.resident_bytes()?;
-        unchanged = if now == bytes { unchanged + 1 } else { 0 };
-        bytes = now;
-    }
-    Ok(bytes)
 }
 
 async fn connect(address: SocketAddr) -> Result<TcpStream, Error> {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 const START_POLL: Duration = Duration::from_millis(20);
 const BYTES_A_KIB: u64 = 1_024;
@@ -42,6 +42,25 @@ pub enum Error {
 pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
     let what = what.into();
     move |source| Error::Io { what, source }
+}
+
+/// A figure of a process has settled when it has not changed for this many samples in a row.
+const SETTLED_SAMPLES: u32 = 5;
+const SETTLE_PAUSE: Duration = Duration::from_millis(200);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A figure once it has settled, or when there is no more time for that.
+pub(super) async fn settled<T: PartialEq>(read: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    let until = Instant::now() + SETTLE_TIMEOUT;
+    let mut figure = read()?;
+    let mut unchanged = 0;
+    while unchanged < SETTLED_SAMPLES && Instant::now() < until {
+        sleep(SETTLE_PAUSE).await;
+        let now = read()?;
+        unchanged = if now == figure { unchanged + 1 } else { 0 };
+        figure = now;
+    }
+    Ok(figure)
 }
 
 /// A loopback address on which nothing listens at the moment.
