@@ -32,6 +32,13 @@ install_packages() {
         ca-certificates "${missing[@]}" >/dev/null
 }
 
+# install_headers PACKAGE: installs a package that has no command of its own.
+install_headers() {
+    command -v apt-get >/dev/null || fail "please install $1, or what your system calls it"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+}
+
 # The version in rust-toolchain.toml: rustup picks it by itself; without rustup, cargo must be as new.
 setup_rust() {
     local wanted
@@ -59,10 +66,9 @@ setup_rust() {
 setup_build() {
     # librdkafka, the Kafka client, is compiled from source: C and a little C++, with TLS from the system's OpenSSL.
     install_packages cc:gcc c++:g++ ld:binutils make:make pkg-config:pkg-config git:git curl:curl
-    # gcc alone has no C library headers.
-    [ -e /usr/include/stdlib.h ] || as_root apt-get install -y -qq libc6-dev >/dev/null
-    pkg-config --exists openssl ||
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libssl-dev >/dev/null
+    # gcc and g++ alone have no headers of the C library, and OpenSSL's have no command to look for.
+    [ -e /usr/include/stdlib.h ] || install_headers libc6-dev
+    pkg-config --exists openssl || install_headers libssl-dev
     setup_rust
 }
 
