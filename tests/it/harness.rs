@@ -17,15 +17,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` gives a value; fails the test with `what` when it takes too long.
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, condition)
+}
+
+/// The same with another patience.
+#[track_caller]
+fn wait_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = condition() {
             return value;
         }
         assert!(
             Instant::now() < deadline,
-            "waited {PATIENCE:?} in vain for {what}"
+            "waited {patience:?} in vain for {what}"
         );
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -200,7 +206,8 @@ impl Drop for Site {
 /// Waits until a process has written where it listens.
 pub(crate) fn addresses(child: &mut Child, file: &Path) -> Value {
     let pid = child.id();
-    wait_for("the addresses of a process", || {
+    // A sink tries its store out first, and SeaweedFS lets creates that race wait for each other by the second.
+    wait_within(3 * PATIENCE, "the addresses of a process", || {
         if let Some(status) = child.try_wait().expect("a child") {
             panic!("the process ended with {status} instead of starting");
         }
