@@ -106,6 +106,16 @@ impl S3 {
         .await
     }
 
+    /// How many uploads in parts are under way or were left.
+    ///
+    /// # Errors
+    /// The store fails.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn uploads_left(&self) -> Result<usize, Error> {
+        let left = multipart::left(&self.bucket).await;
+        left.map_err(|fault| Error::failed("list", "unfinished uploads", fault))
+    }
+
     async fn open_as(config: Config, keys: Option<Credentials>) -> Result<Self, OpenError> {
         if let Some((key, reason)) = config.problems().into_iter().next() {
             return Err(OpenError::Config { key, reason });

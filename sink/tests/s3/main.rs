@@ -108,18 +108,28 @@ async fn a_store_without_atomic_creates_is_refused_with_the_reason() {
     println!("{refused}");
 }
 
+/// Waits until so many uploads in parts are under way.
+async fn until_uploads(store: &S3, count: usize) {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while store.uploads_left().await.unwrap() != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.expect("uploads begin and end");
+}
+
 #[tokio::test]
 #[ignore = "needs an S3 server: ./headgate.sh test"]
 async fn a_create_that_is_dropped_aborts_its_upload() {
     let server = seaweedfs().await;
     let store = server.open(small_parts(server.config())).await;
     let bytes = vec![7; 20 * LARGE_BYTES];
-    let dropped = tokio::time::timeout(
-        Duration::from_millis(150),
-        store.create("t/dropped.parquet", bytes.into()),
-    );
-    dropped.await.unwrap_err();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let create = store.create("t/dropped.parquet", bytes.into());
+    tokio::select! {
+        created = create => panic!("it was never under way: {created:?}"),
+        () = until_uploads(&store, 1) => {}
+    }
+    until_uploads(&store, 0).await;
     assert_eq!(store.sweep_partial(i64::MAX).await.unwrap(), 0);
     assert_eq!(store.list("", "", 10).await.unwrap(), []);
 }

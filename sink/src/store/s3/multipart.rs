@@ -102,6 +102,21 @@ pub(super) async fn leave(bucket: &Arc<Bucket>, key: &str, deadline: Instant) ->
     Ok(())
 }
 
+/// How many uploads are under way or were left, up to a page of them.
+#[cfg(any(test, feature = "testing"))]
+pub(super) async fn left(bucket: &Bucket) -> Result<usize, Fault> {
+    let list = || {
+        let request = bucket
+            .client
+            .list_multipart_uploads()
+            .bucket(&bucket.config.bucket)
+            .prefix(&bucket.prefix);
+        Box::pin(async move { request.send().await.map_err(|error| Fault::of(&error)) })
+    };
+    let deadline = Instant::now() + bucket.config.operation_deadline();
+    Ok(bucket.attempts.send(deadline, list).await?.uploads().len())
+}
+
 impl Upload {
     async fn part(
         &self,
