@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "this file is nothing but a test")]
 
+mod encryption;
 mod faults;
 mod server;
 

@@ -58,6 +58,11 @@ impl Server {
         &self.env["S3_ENDPOINT"]
     }
 
+    /// The id and the secret of an access key.
+    pub(crate) fn keys(&self) -> [&str; 2] {
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| self.env[name].as_str())
+    }
+
     /// Settings for a store of its own in the bucket.
     pub(crate) fn config(&self) -> Config {
         Config {
@@ -71,10 +76,7 @@ impl Server {
     }
 
     pub(crate) async fn open(&self, config: Config) -> S3 {
-        let (id, secret) = (
-            &self.env["AWS_ACCESS_KEY_ID"],
-            &self.env["AWS_SECRET_ACCESS_KEY"],
-        );
+        let [id, secret] = self.keys();
         S3::open_with_keys(config, id, secret).await.unwrap()
     }
 }
