@@ -82,16 +82,12 @@ setup_test() {
         fi
         "$venv_dir/bin/pip" install --quiet --requirement tests/requirements.txt
     fi
-    setup_services
+    tests/services/install.sh ceph s3s
 }
 
-# The real servers that tests run against. The two that cost minutes only when HEADGATE_TEST_CEPH=1 asks for them.
+# The servers that `./headgate.sh services` runs.
 setup_services() {
-    if [ "${HEADGATE_TEST_CEPH:-}" = 1 ]; then
-        tests/services/install.sh ceph s3s
-    else
-        tests/services/install.sh
-    fi
+    tests/services/install.sh
 }
 
 build() {

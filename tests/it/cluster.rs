@@ -302,11 +302,8 @@ fn a_record_is_a_cloud_event(cluster: &Cluster) {
 }
 
 #[test]
-#[ignore = "needs s3s-fs: HEADGATE_TEST_CEPH=1 ./headgate.sh test"]
+#[ignore = "needs s3s-fs: ./headgate.sh test"]
 fn a_sink_refuses_a_store_without_atomic_creates() {
-    if std::env::var_os("HEADGATE_TEST_CEPH").is_none_or(|set| set != "1") {
-        return;
-    }
     let s3 = Service::s3s();
     let data = TempDir::new().expect("a temporary directory");
     // The store is tried before Kafka is asked for anything.
