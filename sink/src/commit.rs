@@ -2,11 +2,13 @@
 //!
 //! One log per stream incarnation, one record per commit, at `_commits/<stream>/<incarnation>/<sequence>.json`,
 //! created only where there is none. A record says for every partition it covers which position it follows and at
-//! which it ends, and it is valid only if each `follows` is that partition's tail in the log before it. To write
-//! sequence n a sink must have read all before n, so two sinks can never land the same range: one of them finds
-//! the other's record in its place. No lease, no lock, no clock is involved. `docs/adr/0003-commit-log.md`.
+//! which it ends, and it is valid only if each `follows` is that partition's tail in the log before it. It carries all
+//! partitions' tails after it, so the newest record alone tells how far the stream has landed. To write sequence n a
+//! sink must have read n - 1, so two sinks can never land the same range: one of them finds the other's record in its
+//! place. No lease, no lock, no clock is involved. `docs/adr/0003-commit-log.md`.
 
 mod checkpoint;
+mod head;
 mod log;
 mod snapshot;
 mod spans;
@@ -23,8 +25,8 @@ pub use self::snapshot::{DataFile, Snapshot, each_file};
 /// The folder of all commit logs.
 pub(crate) const COMMITS: &str = "_commits/";
 
-/// The format of records and checkpoints that this code writes, and the newest that it reads.
-pub(crate) const VERSION: u32 = 1;
+/// The format of records and checkpoints that this code writes, and the only one that it reads.
+pub(crate) const VERSION: u32 = 2;
 
 /// Why the commit log could not be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -66,6 +68,10 @@ pub(crate) struct Record {
     pub(crate) committed_ms: i64,
     /// What the files hold of each partition.
     pub(crate) partitions: Vec<Range>,
+    /// Every partition's tail from this record on.
+    pub(crate) tails: Vec<Tail>,
+    /// What no checkpoint covers yet.
+    pub(crate) uncovered: Uncovered,
     /// The files that count from now on.
     pub(crate) files: Vec<File>,
 }
@@ -79,6 +85,24 @@ pub(crate) struct Range {
     pub(crate) follows: Position,
     /// The partition's tail from this record on.
     pub(crate) ends: Position,
+}
+
+/// A partition's tail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tail {
+    pub(crate) partition: Partition,
+    pub(crate) ends: Position,
+}
+
+/// The commits since the last checkpoint was due, the record's own included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Uncovered {
+    /// The first of them.
+    pub(crate) first: u64,
+    /// How many files they name.
+    pub(crate) files: u64,
+    /// They are so many that the record's author writes a checkpoint of them: the next record begins anew.
+    pub(crate) due: bool,
 }
 
 /// A data file that a commit names.
@@ -110,6 +134,13 @@ fn record_path(folder: &str, sequence: u64) -> String {
     format!("{folder}{sequence:020}.json")
 }
 
+fn broken(path: &str, reason: impl ToString) -> Error {
+    Error::Broken {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
 /// Reads and parses one object of the log; `None` when there is none.
 async fn read_json<T: DeserializeOwned>(store: &dyn Store, path: &str) -> Result<Option<T>, Error> {
     #[derive(Deserialize)]
@@ -121,21 +152,30 @@ async fn read_json<T: DeserializeOwned>(store: &dyn Store, path: &str) -> Result
         Err(store::Error::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let broken = |reason: String| Error::Broken {
-        path: path.to_owned(),
-        reason,
-    };
     let header: Header =
-        serde_json::from_slice(&bytes).map_err(|e| broken(format!("not a record: {e}")))?;
+        serde_json::from_slice(&bytes).map_err(|e| broken(path, format!("not a record: {e}")))?;
     if header.version > VERSION {
-        return Err(broken(format!(
-            "written in format {}, this Headgate reads up to {VERSION}: upgrade it",
-            header.version
-        )));
+        return Err(broken(
+            path,
+            format!(
+                "written in format {}, this Headgate reads {VERSION}: upgrade it",
+                header.version
+            ),
+        ));
+    }
+    if header.version < VERSION {
+        return Err(broken(
+            path,
+            format!(
+                "written in format {} by a pre-release of Headgate, this one reads {VERSION}: land in an empty store or \
+             under another prefix",
+                header.version
+            ),
+        ));
     }
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|e| broken(format!("not a record: {e}")))
+        .map_err(|e| broken(path, format!("not a record: {e}")))
 }
 
 #[cfg(test)]

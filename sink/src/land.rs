@@ -120,7 +120,7 @@ impl Lander {
             let put = log.put(proposal, taken);
             let error = match self.retry.bounded("commit", put).await {
                 Ok(outcome) => {
-                    self.checkpoint(&mut log).await;
+                    self.checkpoint(&mut log).await?;
                     return Ok(Some(outcome));
                 }
                 Err(error @ commit::Error::Broken { .. }) => return Err(error.into()),
@@ -131,13 +131,18 @@ impl Lander {
         Ok(None)
     }
 
-    async fn checkpoint(&self, log: &mut Log) {
-        let write = async {
-            log.checkpoint().await;
-            Ok::<_, commit::Error>(())
-        };
-        if let Err(error) = self.retry.bounded("write a checkpoint", write).await {
-            tracing::warn!(%error, "no checkpoint of the commit log written");
+    /// Best effort where the store fails; that the log is found broken ends the sink.
+    async fn checkpoint(&self, log: &mut Log) -> Result<(), Error> {
+        match self
+            .retry
+            .bounded("write a checkpoint", log.checkpoint())
+            .await
+        {
+            Err(error) if error.transient() => {
+                tracing::warn!(%error, "no checkpoint of the commit log written");
+                Ok(())
+            }
+            written => Ok(written?),
         }
     }
 

@@ -1,22 +1,19 @@
 //! Checkpoints: what some consecutive commits came to, so that not every one of them must be read again.
 //!
-//! A checkpoint at `_checkpoints/<sequence>.json` holds every partition's tail at that sequence, which keeps a
-//! sink's start cheap, and the files of the commits since the one before, which keeps a snapshot cheap. An epoch at
+//! A checkpoint at `_checkpoints/<sequence>.json` holds the files of the commits since the one before. An epoch at
 //! `_epochs/<sequence>.json` holds the files of the `EPOCH_COMMITS` commits up to there, so that a snapshot of a year
 //! reads hundreds of objects and not a hundred thousand. Both are derived from the log and never needed: where one
 //! is missing or unreadable, what lies below it is read instead.
 
-use std::collections::BTreeMap;
-
-use headgate_stream::log::{Partition, Position, StreamId};
+use headgate_stream::log::StreamId;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, File, Record, VERSION, read_json};
+use super::{Error, File, Record, Tail, VERSION, read_json};
 use crate::store::{self, Store};
 
 /// A checkpoint is due when the commits since the last one name this many files, however few they are:
 /// it bounds the memory that collecting them takes.
-const FILES_MAX: usize = 10_000;
+pub(crate) const FILES_MAX: u64 = 10_000;
 
 /// An epoch ends at every multiple of this many commits. Readers compute where epochs are, so it belongs to the
 /// format and is no setting.
@@ -25,9 +22,6 @@ pub(crate) const EPOCH_COMMITS: u64 = 4_096;
 /// An epoch of more files than this is not collected in one object: it bounds the memory that reading it takes, to
 /// some 50 MiB.
 pub(crate) const EPOCH_FILES_MAX: usize = 100_000;
-
-/// How far behind the newest record the newest checkpoint is looked for at first.
-const LOOKED_BACK: u64 = 1_000;
 
 /// The state of a log at one sequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,13 +49,6 @@ pub(crate) struct Epoch {
     pub(crate) commits: Option<Vec<Commit>>,
 }
 
-/// A partition's tail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tail {
-    pub(crate) partition: Partition,
-    pub(crate) ends: Position,
-}
-
 /// What a snapshot needs of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Commit {
@@ -69,64 +56,28 @@ pub(crate) struct Commit {
     pub(crate) files: Vec<File>,
 }
 
-impl Checkpoint {
-    pub(crate) fn into_tails(self) -> (u64, BTreeMap<Partition, Position>) {
-        let tails = self.partitions.into_iter();
-        (
-            self.sequence,
-            tails.map(|tail| (tail.partition, tail.ends)).collect(),
-        )
-    }
-}
-
-/// The commits since the last checkpoint.
-#[derive(Debug)]
-pub(crate) struct Since {
-    first: u64,
-    files: usize,
-    commits: Vec<Commit>,
-}
-
-impl Since {
-    pub(crate) fn after(sequence: u64) -> Self {
+impl From<Record> for Commit {
+    fn from(record: Record) -> Self {
         Self {
-            first: sequence + 1,
-            files: 0,
-            commits: Vec::new(),
-        }
-    }
-
-    pub(crate) fn add(&mut self, record: Record) {
-        self.files += record.files.len();
-        self.commits.push(Commit {
             committed_ms: record.committed_ms,
             files: record.files,
-        });
+        }
     }
+}
 
-    pub(crate) fn due(&self, commits_max: u64) -> bool {
-        self.commits.len() as u64 >= commits_max || self.files >= FILES_MAX
-    }
-
-    pub(crate) fn checkpoint(
-        self,
-        id: &StreamId,
-        sequence: u64,
-        tails: &BTreeMap<Partition, Position>,
-    ) -> Checkpoint {
-        let tail = |(partition, ends): (&Partition, &Position)| Tail {
-            partition: partition.clone(),
-            ends: ends.clone(),
-        };
-        Checkpoint {
+impl Checkpoint {
+    /// Of the records from `first` on, all in order; `None` without any.
+    pub(crate) fn of(id: &StreamId, first: u64, records: Vec<Record>) -> Option<Self> {
+        let newest = records.last()?;
+        Some(Self {
             version: VERSION,
             stream: id.name.clone(),
             incarnation: id.incarnation.clone(),
-            sequence,
-            partitions: tails.iter().map(tail).collect(),
-            first: self.first,
-            commits: self.commits,
-        }
+            sequence: newest.sequence,
+            partitions: newest.tails.clone(),
+            first,
+            commits: records.into_iter().map(Commit::from).collect(),
+        })
     }
 }
 
@@ -172,30 +123,6 @@ fn understood<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
             Ok(None)
         }
         read => read,
-    }
-}
-
-/// The newest checkpoint that can be understood, in a log that reaches `newest`. Only the last ones are listed.
-pub(crate) async fn newest(
-    store: &dyn Store,
-    log: &str,
-    newest: u64,
-) -> Result<Option<Checkpoint>, Error> {
-    let (mut back, mut before) = (LOOKED_BACK, u64::MAX);
-    loop {
-        let after = newest.saturating_sub(back);
-        for sequence in listed(store, log, after).await?.into_iter().rev() {
-            if sequence < before
-                && let Some(checkpoint) = read(store, log, sequence).await?
-            {
-                return Ok(Some(checkpoint));
-            }
-        }
-        if after == 0 {
-            return Ok(None);
-        }
-        // Checkpoints have failed for long, or are further apart.
-        (back, before) = (back.saturating_mul(16), after + 1);
     }
 }
 

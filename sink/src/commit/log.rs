@@ -1,30 +1,26 @@
 //! A sink's view of one commit log, and the one way in which it grows.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{
-    future::FutureExt,
-    stream::{self, StreamExt},
-};
+use futures_util::future::join_all;
 use headgate_stream::log::{Partition, Position, StreamId};
 use tokio::time::sleep;
 
 use super::{
-    Error, File, Range, Record, VERSION,
-    checkpoint::{self, Checkpoint, Commit, EPOCH_COMMITS, EPOCH_FILES_MAX, Epoch, Since},
-    folder, read_json, record_path, spans, tail,
+    Error, File, Range, Record, VERSION, broken,
+    checkpoint::{self, Checkpoint, Commit, EPOCH_COMMITS, EPOCH_FILES_MAX, Epoch},
+    folder,
+    head::Head,
+    read_json, record_path, spans, tail,
 };
 use crate::{
     backoff::Backoff,
     store::{self, Store},
 };
 
-/// How many records are read in one step.
-const READ_AHEAD_MAX: u64 = 64;
-
-/// How many of them at once.
-const READS_AT_ONCE_MAX: usize = 16;
+/// How many records are read at once where a place was found taken.
+const READ_AHEAD_MAX: u64 = 4;
 
 /// The longest first pause of a sink that finds its place in the log taken again.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -38,13 +34,18 @@ pub(crate) struct Log {
     store: Arc<dyn Store>,
     id: StreamId,
     folder: String,
-    /// The newest record that was read or written; 0: none.
-    sequence: u64,
-    tails: BTreeMap<Partition, Position>,
-    since: Since,
+    /// The newest record that was read or written.
+    head: Head,
+    /// By how many records others moved the log between this sink's last two commits.
+    moved: u64,
+    /// The head at this sink's last commit.
+    committed: u64,
+    /// The last place that was tried, and whose attempt it was. A record of that attempt may be there, or get there.
+    tried: Option<(u64, String)>,
     checkpoint_commits: u64,
-    /// A checkpoint that is this sink's to write: its own record, or its start, made it due.
-    due: Option<Checkpoint>,
+    /// A checkpoint that is this sink's to write, from the first commit to the last: its own record made it due, or
+    /// it was missed at the start.
+    due: Option<(u64, u64)>,
     /// The end of the newest epoch that is known to be collected.
     epoch: u64,
 }
@@ -62,14 +63,6 @@ pub(crate) struct Proposal {
     pub(crate) files: Vec<File>,
 }
 
-/// What was read of the log's end.
-#[derive(Debug, Default)]
-struct Ahead {
-    records: Vec<Record>,
-    /// Whether there was nothing behind them.
-    end: bool,
-}
-
 /// How a proposal ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -80,60 +73,46 @@ pub(crate) enum Outcome {
 }
 
 impl Log {
-    /// Reads the log: the newest checkpoint, then every record after it. Nothing of it is listed but its end.
+    /// Finds the newest record and reads it: it tells all that is needed of those before.
     pub(crate) async fn open(
         store: Arc<dyn Store>,
         id: StreamId,
         checkpoint_commits: u64,
     ) -> Result<Self, Error> {
-        let folder = folder(&id);
-        let newest = tail::newest(&*store, &folder).await?;
-        let newest = checkpoint::newest(&*store, &folder, newest).await?;
-        let (sequence, tails) = newest.map_or_else(Default::default, Checkpoint::into_tails);
         let mut log = Self {
             store,
+            folder: folder(&id),
             id,
-            folder,
-            sequence,
-            tails,
-            since: Since::after(sequence),
+            head: Head::empty(),
+            moved: 0,
+            committed: 0,
+            tried: None,
             checkpoint_commits,
             due: None,
             epoch: 0,
         };
-        log.refresh().await?;
-        // Who should have written this one did not: the next start shall read less.
-        log.checkpoint().await;
+        log.advance(0, 1).await?;
+        log.committed = log.head.sequence;
+        log.due = log.missed().await?;
+        log.checkpoint().await?;
         Ok(log)
     }
 
-    /// Reads the records that others have added.
+    /// Goes to the end of the log, where others have added to it.
     pub(crate) async fn refresh(&mut self) -> Result<(), Error> {
-        let mut ahead = 1;
-        loop {
-            let read = self.read_ahead(ahead).await?;
-            for record in read.records {
-                self.apply(record)?;
-            }
-            if read.end {
-                return Ok(());
-            }
-            ahead = (ahead * 2).min(READ_AHEAD_MAX);
-        }
+        self.advance(self.moved.max(1), READ_AHEAD_MAX).await
     }
 
     /// How far the partition has landed.
     pub(crate) fn tail(&self, partition: &Partition) -> Position {
-        self.tails
-            .get(partition)
-            .cloned()
-            .unwrap_or_else(Position::start)
+        self.head.tail(partition)
     }
 
     /// Puts the proposal at the end of the log, behind whatever others add meanwhile.
     ///
     /// After an error the proposal may be in the log or not: calling again with the same attempt finds out,
-    /// because a create is refused where there is a record, and the record tells whose it is.
+    /// because a create is refused where there is a record, and the record tells whose it is. Only one place can ever
+    /// be in doubt: the next one is tried when that one is known to be another's.
     /// The same holds for a call whose future was dropped: the view moves on only in the step that answers.
     /// `taken` is called for every place that was tried and that another sink had taken.
     pub(crate) async fn put(
@@ -141,138 +120,179 @@ impl Log {
         proposal: &Proposal,
         mut taken: impl FnMut() + Send,
     ) -> Result<Outcome, Error> {
-        let mut crowded = false;
+        // Where others commit too, the place behind the last known record is taken, mostly. Not so while this attempt
+        // may be there: reading past its own record it would take it for another's.
+        if self.moved > 0 && !self.in_doubt(&proposal.attempt) {
+            self.advance(self.moved, READ_AHEAD_MAX).await?;
+        }
         let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
-        while self.admits(&proposal.ranges) {
+        let mut crowded = false;
+        while self.head.admits(&proposal.ranges) {
             let record = self.record(proposal);
             let path = record_path(&self.folder, record.sequence);
             let bytes = to_json(&path, &record)?;
+            self.tried = Some((record.sequence, proposal.attempt.clone()));
             match self.store.create(&path, bytes).await {
                 Ok(()) => return self.committed(record),
                 Err(store::Error::AlreadyExists { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            let Some(found) = self.read_next().await? else {
+            // In a crowd there is more behind the place that was taken.
+            let ahead = (1 + self.moved / 8).min(READ_AHEAD_MAX);
+            let found = self.read_ahead(record.sequence, ahead).await?;
+            let Some(first) = found.first() else {
                 return Err(broken(&path, "it exists, but cannot be read"));
             };
-            if found.attempt == proposal.attempt {
-                return self.committed(found);
+            if first.attempt == proposal.attempt {
+                let own = first.clone();
+                return self.committed(own);
             }
             taken();
-            self.apply(found)?;
-            // Who lost once was unlucky; who loses again meets a crowd: let some go first, and read what they did.
+            let full = self.follow(&found, ahead)?;
+            // Who lost once was unlucky; who loses again meets a crowd: let some go first, and see what they did.
             if crowded {
                 sleep(backoff.next()).await;
-                self.refresh().await?;
+                let found = self
+                    .read_ahead(self.head.sequence + 1, READ_AHEAD_MAX)
+                    .await?;
+                if self.follow(&found, READ_AHEAD_MAX)? {
+                    self.advance(2 * READ_AHEAD_MAX, READ_AHEAD_MAX).await?;
+                }
+            } else if full && ahead > 1 {
+                self.advance(READ_AHEAD_MAX, READ_AHEAD_MAX).await?;
             }
             crowded = true;
         }
         Ok(Outcome::Conflict)
     }
 
-    fn admits(&self, ranges: &[Range]) -> bool {
-        ranges
-            .iter()
-            .all(|range| self.tail(&range.partition) == range.follows)
+    /// Writes a checkpoint when one is due. It only saves reading, so that the store fails is logged and forgotten.
+    /// Who writes one reads what it covers: a log that is found broken there is an error.
+    pub(crate) async fn checkpoint(&mut self) -> Result<(), Error> {
+        let Some((first, last)) = self.due.take() else {
+            return Ok(());
+        };
+        match self.write_checkpoint(first, last).await {
+            Err(error) if error.transient() => {
+                tracing::warn!(%error, "no checkpoint of the commit log written");
+                Ok(())
+            }
+            written => written,
+        }
     }
 
-    fn record(&self, proposal: &Proposal) -> Record {
+    /// Whether a record of that attempt may be at the next place.
+    fn in_doubt(&self, attempt: &str) -> bool {
+        let tried = self.tried.as_ref();
+        tried.is_some_and(|(place, by)| *place == self.head.sequence + 1 && by == attempt)
+    }
+
+    pub(super) fn record(&self, proposal: &Proposal) -> Record {
+        let files = proposal.files.len();
         Record {
             version: VERSION,
             stream: self.id.name.clone(),
             incarnation: self.id.incarnation.clone(),
-            sequence: self.sequence + 1,
+            sequence: self.head.sequence + 1,
             attempt: proposal.attempt.clone(),
             committed_ms: proposal.committed_ms,
             partitions: proposal.ranges.clone(),
+            tails: self.head.tails_with(&proposal.ranges),
+            uncovered: self.head.uncovered_with(files, self.checkpoint_commits),
             files: proposal.files.clone(),
         }
     }
 
     fn committed(&mut self, record: Record) -> Result<Outcome, Error> {
-        let sequence = record.sequence;
-        self.due = None;
-        self.apply(record)?;
-        Ok(Outcome::Committed(sequence))
+        self.head = self.head.followed_by(&record, &self.folder)?;
+        self.due = self.head.due();
+        self.moved = record.sequence - 1 - self.committed;
+        self.committed = record.sequence;
+        Ok(Outcome::Committed(record.sequence))
     }
 
-    async fn read_next(&self) -> Result<Option<Record>, Error> {
-        read_json(&*self.store, &record_path(&self.folder, self.sequence + 1)).await
-    }
-
-    /// The next records, at most so many: all that are there without a gap. A failure counts only when it is the
-    /// first read's: what was read before another one is progress.
-    async fn read_ahead(&self, records_max: u64) -> Result<Ahead, Error> {
-        let next = self.sequence + 1;
-        let read = |sequence: u64| {
-            let path = record_path(&self.folder, sequence);
-            let store = Arc::clone(&self.store);
-            async move { read_json::<Record>(&*store, &path).await }.boxed()
+    /// Goes to the end of the log, about so many records further on. The last `width` numbers are read, not asked for:
+    /// at the end of a busy log a round trip decides who gets the next place.
+    async fn advance(&mut self, moved: u64, width: u64) -> Result<(), Error> {
+        let known = self.head.sequence;
+        let near = tail::near(&*self.store, &self.folder, (known, moved), width);
+        let (there, beyond) = near.await?;
+        let from = there.max(known + 1);
+        if from == beyond {
+            return Ok(());
+        }
+        let found = self.read_ahead(from, beyond - from).await?;
+        let Some((first, rest)) = found.split_first() else {
+            let path = record_path(&self.folder, from);
+            return match there == known {
+                true => Ok(()),
+                false => Err(broken(&path, "it exists, but cannot be read")),
+            };
         };
-        let reads: Vec<_> = (next..next.saturating_add(records_max)).map(read).collect();
-        let mut reads = stream::iter(reads).buffered(READS_AT_ONCE_MAX);
-        let mut ahead = Ahead::default();
-        while let Some(read) = reads.next().await {
-            match read {
-                Ok(Some(record)) => ahead.records.push(record),
-                Ok(None) => {
-                    ahead.end = true;
-                    break;
-                }
-                Err(error) if ahead.records.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(ahead)
-    }
-
-    /// Takes the next record into the view, if it keeps the log's rules.
-    fn apply(&mut self, record: Record) -> Result<(), Error> {
-        let path = record_path(&self.folder, self.sequence + 1);
-        if record.sequence != self.sequence + 1 {
-            return Err(broken(
-                &path,
-                format!("it says that it is sequence {}", record.sequence),
-            ));
-        }
-        for range in &record.partitions {
-            let tail = self.tail(&range.partition);
-            if tail != range.follows {
-                return Err(broken(
-                    &path,
-                    format!(
-                        "{} follows {} there, but its tail is {tail}",
-                        range.partition, range.follows
-                    ),
-                ));
-            }
-        }
-        self.sequence = record.sequence;
-        for range in &record.partitions {
-            self.tails
-                .insert(range.partition.clone(), range.ends.clone());
-        }
-        self.since.add(record);
-        if self.since.due(self.checkpoint_commits) {
-            let since = std::mem::replace(&mut self.since, Since::after(self.sequence));
-            self.due = Some(since.checkpoint(&self.id, self.sequence, &self.tails));
+        if from > known + 1 {
+            self.head = Head::of(first, &self.folder, from)?;
+            self.follow(rest, 0)?;
+        } else {
+            self.follow(&found, 0)?;
         }
         Ok(())
     }
 
-    /// Writes a checkpoint when one is due. It only saves reading, so a failure is logged and forgotten.
-    pub(crate) async fn checkpoint(&mut self) {
-        let Some(checkpoint) = self.due.take() else {
-            return;
-        };
-        let written = async {
-            let path = checkpoint::path(&self.folder, checkpoint.sequence);
-            create(&*self.store, &path, &checkpoint).await?;
-            self.epoch(checkpoint.sequence).await
-        };
-        if let Err(error) = written.await {
-            tracing::warn!(%error, "no checkpoint of the commit log written");
+    /// Takes the next records into the view, if they keep the log's rules. Whether they were all of `asked`.
+    fn follow(&mut self, found: &[Record], asked: u64) -> Result<bool, Error> {
+        for record in found {
+            self.head = self.head.followed_by(record, &self.folder)?;
         }
+        Ok(found.len() as u64 == asked)
+    }
+
+    /// The records from that one on, at most so many: all that are there without a gap.
+    async fn read_ahead(&self, from: u64, records_max: u64) -> Result<Vec<Record>, Error> {
+        let read = |sequence| {
+            let path = record_path(&self.folder, sequence);
+            async move { read_json::<Record>(&*self.store, &path).await }
+        };
+        let mut found = Vec::new();
+        for read in join_all((from..from + records_max).map(read)).await {
+            match read {
+                Ok(Some(record)) => found.push(record),
+                Ok(None) => break,
+                Err(error) if found.is_empty() => return Err(error),
+                // What was read before is progress.
+                Err(_) => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The newest checkpoint that should be there and is not, because who had to write it did not.
+    async fn missed(&self) -> Result<Option<(u64, u64)>, Error> {
+        let last = match self.head.due() {
+            Some((_, last)) => last,
+            None => self.head.covered(),
+        };
+        if last == 0 {
+            return Ok(None);
+        }
+        let path = checkpoint::path(&self.folder, last);
+        match self.store.head(&path).await {
+            Ok(_) => Ok(None),
+            Err(store::Error::NotFound { .. }) => {
+                let record = spans::record(&*self.store, &self.folder, last).await?;
+                Ok(Head::of(&record, &self.folder, last)?.due())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn write_checkpoint(&mut self, first: u64, last: u64) -> Result<(), Error> {
+        let records = spans::checked(&*self.store, &self.folder, first..=last).await?;
+        let Some(checkpoint) = Checkpoint::of(&self.id, first, records) else {
+            return Ok(());
+        };
+        let path = checkpoint::path(&self.folder, last);
+        create(&*self.store, &path, &checkpoint).await?;
+        self.epoch(last).await
     }
 
     /// Collects the newest epoch that has ended, if nobody has.
@@ -325,11 +345,4 @@ fn to_json(path: &str, value: &impl serde::Serialize) -> Result<Bytes, Error> {
     serde_json::to_vec(value)
         .map(Bytes::from)
         .map_err(|error| broken(path, error))
-}
-
-fn broken(path: &str, reason: impl ToString) -> Error {
-    Error::Broken {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
 }

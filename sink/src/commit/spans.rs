@@ -9,8 +9,9 @@ use futures_util::{
 };
 
 use super::{
-    Error, Record,
-    checkpoint::{self, Commit, EPOCH_COMMITS},
+    Error, Record, broken,
+    checkpoint::{self, Checkpoint, Commit, EPOCH_COMMITS},
+    head::Head,
     read_json, record_path,
 };
 use crate::store::Store;
@@ -72,10 +73,56 @@ pub(crate) async fn below_epochs(
     let listed = checkpoint::listed(store, log, span.start() - 1).await?;
     let pieces = pieces(span, &listed).into_iter();
     let mut read = stream::iter(pieces.map(|piece| piece.read(store, log))).buffered(READS_MAX);
-    while let Some(commits) = read.try_next().await? {
-        commits.into_iter().for_each(&mut *visit);
+    let mut head = None;
+    while let Some(found) = read.try_next().await? {
+        match found {
+            Found::Checkpoint(checkpoint) => {
+                head = Some(Head::at(&checkpoint));
+                checkpoint.commits.into_iter().for_each(&mut *visit);
+            }
+            Found::Records(records) => {
+                for record in records {
+                    head = Some(check(head, &record, log)?);
+                    visit(record.into());
+                }
+            }
+        }
     }
     Ok(())
+}
+
+/// These records in order, with the rules of the log checked from the record before them on.
+pub(crate) async fn checked(
+    store: &dyn Store,
+    log: &str,
+    span: RangeInclusive<u64>,
+) -> Result<Vec<Record>, Error> {
+    let (first, before) = (*span.start(), (span.start() - 1).max(1));
+    let records = records(store, log, before..=*span.end()).await?;
+    let mut head = None;
+    for record in &records {
+        head = Some(check(head, record, log)?);
+    }
+    let within = |record: &Record| record.sequence >= first;
+    Ok(records.into_iter().filter(within).collect())
+}
+
+/// The record as the one behind the last, where that is known.
+fn check(last: Option<Head>, record: &Record, log: &str) -> Result<Head, Error> {
+    match last {
+        Some(last) => last.followed_by(record, log),
+        None => Head::of(record, log, record.sequence),
+    }
+}
+
+async fn records(
+    store: &dyn Store,
+    log: &str,
+    span: RangeInclusive<u64>,
+) -> Result<Vec<Record>, Error> {
+    let records = span.map(|sequence| record(store, log, sequence).boxed());
+    let records = stream::iter(records.collect::<Vec<_>>()).buffered(READS_MAX);
+    records.try_collect().await
 }
 
 /// Consecutive commits, to be read from the checkpoint at their end or else one by one.
@@ -106,16 +153,18 @@ fn pieces(span: RangeInclusive<u64>, checkpoints: &[u64]) -> Vec<Piece> {
     pieces
 }
 
+/// What a piece came to.
+enum Found {
+    Checkpoint(Checkpoint),
+    Records(Vec<Record>),
+}
+
 impl Piece {
-    fn read<'a>(
-        self,
-        store: &'a dyn Store,
-        log: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<Commit>, Error>> {
-        self.commits(store, log).boxed()
+    fn read<'a>(self, store: &'a dyn Store, log: &'a str) -> BoxFuture<'a, Result<Found, Error>> {
+        self.find(store, log).boxed()
     }
 
-    async fn commits(self, store: &dyn Store, log: &str) -> Result<Vec<Commit>, Error> {
+    async fn find(self, store: &dyn Store, log: &str) -> Result<Found, Error> {
         if self.checkpoint
             && let Some(mut found) = checkpoint::read(store, log, self.last).await?
             // Checkpoints may overlap, or begin before the span: what lies before is not of this piece.
@@ -123,28 +172,21 @@ impl Piece {
         {
             let before = usize::try_from(self.first - found.first).unwrap_or(usize::MAX);
             found.commits.drain(..before.min(found.commits.len()));
-            return Ok(found.commits);
+            return Ok(Found::Checkpoint(found));
         }
-        let mut commits = Vec::new();
-        let records = (self.first..=self.last).map(|sequence| record(store, log, sequence).boxed());
-        let mut records = stream::iter(records.collect::<Vec<_>>()).buffered(READS_MAX);
-        while let Some(record) = records.try_next().await? {
-            commits.push(Commit {
-                committed_ms: record.committed_ms,
-                files: record.files,
-            });
-        }
-        Ok(commits)
+        let records = records(store, log, self.first..=self.last).await?;
+        Ok(Found::Records(records))
     }
 }
 
-async fn record(store: &dyn Store, log: &str, sequence: u64) -> Result<Record, Error> {
+/// A record that must be there, as there are others behind it.
+pub(crate) async fn record(store: &dyn Store, log: &str, sequence: u64) -> Result<Record, Error> {
     let path = record_path(log, sequence);
     match read_json(store, &path).await? {
         Some(record) => Ok(record),
-        None => Err(Error::Broken {
-            path,
-            reason: "it is missing, though there are records after it".to_owned(),
-        }),
+        None => Err(broken(
+            &path,
+            "it is missing, though it or one behind it was there",
+        )),
     }
 }

@@ -51,7 +51,7 @@ fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
 
 async fn put(log: &mut Log, proposal: &Proposal) -> Result<Outcome, Error> {
     let outcome = log.put(proposal, || {}).await;
-    log.checkpoint().await;
+    log.checkpoint().await?;
     outcome
 }
 
@@ -137,7 +137,7 @@ async fn a_put_dropped_at_any_point_can_be_called_again() {
 }
 
 #[tokio::test]
-async fn a_start_reads_the_newest_checkpoint_and_what_follows() {
+async fn a_start_reads_the_newest_record_alone_and_a_snapshot_checkpoints_and_what_follows() {
     let store = Memory::new();
     let mut log = open(&store, 4).await;
     let mut tail = Position::start();
@@ -212,6 +212,7 @@ async fn nothing_is_landed_on_top_of_a_record_that_breaks_the_rules() {
         (first.clone(), "it says that it is sequence 1"),
         ("not json".into(), "not a record"),
         (r#"{"version": 99}"#.into(), "upgrade"),
+        (r#"{"version": 1}"#.into(), "by a pre-release of Headgate"),
     ] {
         store.delete(&record_path(&folder, 2)).await.unwrap();
         store.create(&record_path(&folder, 2), bytes).await.unwrap();
@@ -219,6 +220,149 @@ async fn nothing_is_landed_on_top_of_a_record_that_breaks_the_rules() {
         let error = Log::open(store, id(), 64).await.unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
+}
+
+/// Writes the record behind the log's, spoilt by the test.
+async fn spoil(store: &Memory, log: &Log, spoil: impl Fn(&mut Record)) {
+    let follows = log.tail(&Partition::new("0"));
+    let mut record = log.record(&proposal("x", vec![range("0", &follows, 9)]));
+    spoil(&mut record);
+    let path = record_path(&folder(&id()), record.sequence);
+    let bytes = serde_json::to_vec(&record).unwrap();
+    store.create(&path, bytes.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_whose_tails_do_not_follow_from_the_one_before_is_found_by_whoever_reads_both() {
+    let spoils: [(fn(&mut Record), &str); 4] = [
+        (|r| r.tails[1].ends = Position::from_number(99), "tails"),
+        (|r| r.tails.truncate(1), "tails"),
+        (
+            |r| r.partitions[0].follows = Position::from_number(2),
+            "follows",
+        ),
+        (
+            |r| r.tails[0].ends = Position::from_number(8),
+            "its tail differs",
+        ),
+    ];
+    for (spoil_it, reason) in spoils {
+        let store = Memory::new();
+        let (mut log, mut other) = (open(&store, 4).await, open(&store, 4).await);
+        let start = Position::start();
+        let both = vec![range("0", &start, 5), range("1", &start, 6)];
+        put(&mut log, &proposal("a", both)).await.unwrap();
+        other.refresh().await.unwrap();
+        spoil(&store, &log, spoil_it).await;
+        for error in [
+            Snapshot::read(&store).await.unwrap_err(),
+            other.refresh().await.unwrap_err(),
+            put(&mut log, &proposal("b", vec![range("7", &start, 1)]))
+                .await
+                .unwrap_err(),
+        ] {
+            let message = error.to_string();
+            assert!(
+                message.contains(reason) && message.contains("002.json"),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_writes_a_checkpoint_finds_a_broken_chain_that_nobody_read() {
+    let store = Memory::new();
+    let mut log = open(&store, 4).await;
+    let start = Position::start();
+    put(&mut log, &proposal("a", vec![range("0", &start, 5)]))
+        .await
+        .unwrap();
+    spoil(&store, &log, |record| {
+        let ends = Position::from_number(77);
+        record.tails.push(Tail {
+            partition: Partition::new("9"),
+            ends,
+        });
+    })
+    .await;
+    // Who starts now reads the newest record alone, which looks sound.
+    let mut late = open(&store, 4).await;
+    put(&mut late, &proposal("b", vec![range("1", &start, 1)]))
+        .await
+        .unwrap();
+    let due = put(&mut late, &proposal("c", vec![range("2", &start, 1)])).await;
+    let message = due.unwrap_err().to_string();
+    assert!(
+        message.contains("002.json") && message.contains("tails"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_log_that_moved_far_is_caught_up_with_by_reading_its_newest_record_alone() {
+    let store = Memory::new();
+    let (mut a, mut b) = (open(&store, 1_000).await, open(&store, 1_000).await);
+    let mut tail = Position::start();
+    for round in 1..=3 {
+        for n in 1..=60 {
+            let ends = round * 1_000 + n;
+            let proposal = proposal(&format!("a{ends}"), vec![range("0", &tail, ends)]);
+            put(&mut a, &proposal).await.unwrap();
+            tail = Position::from_number(ends);
+        }
+        let before = store.requests();
+        let own = format!("{round}");
+        let proposal = proposal(
+            &format!("b{round}"),
+            vec![range(&own, &Position::start(), 1)],
+        );
+        assert!(matches!(
+            put(&mut b, &proposal).await.unwrap(),
+            Outcome::Committed(_)
+        ));
+        let took = store.requests() - before;
+        // The first time it does not know how far to look.
+        let (reads_max, creates_max) = if round == 1 { (12, 3) } else { (5, 1) };
+        assert!(
+            took.reads <= reads_max && took.creates <= creates_max && took.heads <= 20,
+            "{round}: {took:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_in_doubt_is_found_again_though_the_log_has_moved_far_beyond_it() {
+    let store = Memory::new();
+    let (mut a, mut b) = (open(&store, 64).await, open(&store, 64).await);
+    let start = Position::start();
+    // `a` knows that others commit: it looks for the end of the log before it tries a place.
+    put(&mut b, &proposal("b0", vec![range("x", &start, 1)]))
+        .await
+        .unwrap();
+    put(&mut a, &proposal("a0", vec![range("0", &start, 1)]))
+        .await
+        .unwrap();
+    let doubtful = proposal("a1", vec![range("0", &Position::from_number(1), 5)]);
+    // It looks for the end with two requests and dies at the create; then only the create's reply is lost.
+    for operations in [2, 1] {
+        store.die_after(Some(operations));
+        put(&mut a, &doubtful).await.unwrap_err();
+    }
+    store.die_after(None);
+    assert_eq!(
+        store.paths().len(),
+        3,
+        "the record is there, its reply was lost"
+    );
+    for n in 1..=50 {
+        let partition = n.to_string();
+        let proposal = proposal(&format!("b{n}"), vec![range(&partition, &start, 1)]);
+        put(&mut b, &proposal).await.unwrap();
+    }
+    assert_eq!(put(&mut a, &doubtful).await.unwrap(), Outcome::Committed(3));
+    let next = proposal("a2", vec![range("0", &Position::from_number(5), 6)]);
+    assert_eq!(put(&mut a, &next).await.unwrap(), Outcome::Committed(54));
 }
 
 #[tokio::test]

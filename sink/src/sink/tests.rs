@@ -1,3 +1,5 @@
+mod stream;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use arrow::array::AsArray;

@@ -1,8 +1,8 @@
 use super::*;
 use crate::testing::memory::Memory;
 
-const RECORD: &str = r#"{"version":1,"stream":"s","incarnation":"i","sequence":1,"attempt":"a","committed_ms":0,
-    "partitions":[],"files":[{"table":"t_1","path":"t_1/dt=2026-11-22/hr=20/kept.parquet","bytes":1,"rows":1,"crc32c":0,
+const RECORD: &str = r#"{"version":2,"stream":"s","incarnation":"i","sequence":1,"attempt":"a","committed_ms":0,
+    "partitions":[],"tails":[],"uncovered":{"first":1,"files":1,"due":false},"files":[{"table":"t_1","path":"t_1/dt=2026-11-22/hr=20/kept.parquet","bytes":1,"rows":1,"crc32c":0,
     "fingerprint":"f","received_min_ms":0,"received_max_ms":0}]}"#;
 
 #[tokio::test]

@@ -98,7 +98,9 @@ async fn one(
         };
         assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
         crowd.slowest = crowd.slowest.max(begun.elapsed());
-        log.checkpoint().await;
+        if let Err(error) = log.checkpoint().await {
+            panic!("{error}");
+        }
     }
     crowd
 }

@@ -24,6 +24,48 @@ pub struct Faults {
     pub reply_lost: u64,
 }
 
+/// How many requests of each kind there were, whatever came of them, steady ones apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "a kind of request each")]
+pub struct Requests {
+    pub creates: u64,
+    pub reads: u64,
+    pub heads: u64,
+    pub lists: u64,
+    pub deletes: u64,
+}
+
+impl Requests {
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.creates + self.reads + self.heads + self.lists + self.deletes
+    }
+
+    fn count(&mut self, doing: &str) {
+        match doing {
+            "create" => self.creates += 1,
+            "read" => self.reads += 1,
+            "look at" => self.heads += 1,
+            "list" => self.lists += 1,
+            _ => self.deletes += 1,
+        }
+    }
+}
+
+impl std::ops::Sub for Requests {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            creates: self.creates - before.creates,
+            reads: self.reads - before.reads,
+            heads: self.heads - before.heads,
+            lists: self.lists - before.lists,
+            deletes: self.deletes - before.deletes,
+        }
+    }
+}
+
 /// A store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
@@ -37,7 +79,7 @@ struct State {
     faults: Faults,
     random: u64,
     operations: u64,
-    creates: u64,
+    requests: Requests,
     dies_after: Option<u64>,
     now_ms: i64,
     delay: (Duration, Duration),
@@ -119,9 +161,9 @@ impl Memory {
         self.state().operations
     }
 
-    /// How many creates have been tried.
-    pub fn creates(&self) -> u64 {
-        self.state().creates
+    /// How many requests there have been.
+    pub fn requests(&self) -> Requests {
+        self.state().requests
     }
 
     /// How long operations take from now on: anything between these two, drawn anew for each.
@@ -181,6 +223,7 @@ impl Memory {
         let fate = if store.steady {
             Fate::Works
         } else {
+            state.requests.count(doing);
             state.fate()
         };
         if fate == Fate::Refused {
@@ -233,7 +276,6 @@ impl Store for Memory {
         let name = path.to_owned();
         self.run("create", path, move |state| {
             let written_ms = state.now_ms;
-            state.creates += 1;
             if !is_path(&name) {
                 return Err(Error::failed("create", &name, "not an object's path"));
             }

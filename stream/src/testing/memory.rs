@@ -147,6 +147,18 @@ impl Memory {
         self.shift(topic, partition, Move::Assigned);
     }
 
+    /// Adds a partition to the topic and gives it to every reader.
+    pub fn add_partition(&self, topic: &Topic) -> Partition {
+        let mut added = 0;
+        self.change(|state| {
+            let topic = self.shared.topic(state, topic);
+            added = topic.logs.len();
+            topic.logs.push(Log::default());
+            topic.moves.push(Move::Assigned(added));
+        });
+        partition(added)
+    }
+
     /// Everything that was ever appended to the topic, partition after partition.
     pub fn values(&self, topic: &Topic) -> Vec<Bytes> {
         let mut state = self.shared.state();
@@ -170,9 +182,9 @@ impl Memory {
 
     fn shift(&self, topic: &Topic, partition: &Partition, how: fn(usize) -> Move) {
         self.change(|state| {
-            let partitions = self.shared.partitions as usize;
-            if let Some(index) = index(partition).filter(|index| *index < partitions) {
-                self.shared.topic(state, topic).moves.push(how(index));
+            let topic = self.shared.topic(state, topic);
+            if let Some(index) = index(partition).filter(|index| *index < topic.logs.len()) {
+                topic.moves.push(how(index));
             }
         });
     }

@@ -36,7 +36,9 @@ impl MemoryWriter {
                 });
             }
         }
-        let index = partition_of(&record.key, self.shared.partitions, sticky);
+        let partitions = topic.logs.len();
+        let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+        let index = partition_of(&record.key, partitions, sticky);
         let stored = Stored {
             value: record.value,
             appended_ms: now_ms(),

@@ -1,0 +1,122 @@
+//! What happens to the stream below a running sink: retention, and more partitions.
+
+use std::sync::Mutex;
+
+use headgate_stream::log::Position;
+use tracing::{
+    Event as Logged, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+use super::*;
+
+/// Keeps what is logged as errors.
+#[derive(Debug, Clone, Default)]
+struct Errors(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Errors {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::ERROR
+    }
+
+    fn event(&self, event: &Logged<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[derive(Debug, Default)]
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.push_str(&format!("{field}={value:?} "));
+    }
+}
+
+fn gaps(metrics: &prometheus::Registry) -> f64 {
+    let families = metrics.gather();
+    let gap = families
+        .iter()
+        .find(|family| family.name() == "headgate_sink_gap_events_total");
+    let counted = gap.map(|gap| {
+        gap.get_metric()
+            .iter()
+            .map(|m| m.get_counter().get_value())
+            .sum()
+    });
+    counted.unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_retention_removed_before_it_landed_is_counted_logged_as_an_error_and_passed() {
+    let world = World {
+        stream: Stream::new(1),
+        ..World::new()
+    };
+    world.append_events(0, 30).await;
+    let landed = || async { world.landed_rows().await == 30 };
+    world.run_until(Config::default(), landed).await;
+    world.append_events(30, 60).await;
+    // The sink is away while retention takes 30 to 49.
+    let (partition, removed) = (Partition::new("0"), Position::from_number(49));
+    world.stream.forget(&world.topic, &partition, &removed);
+    let errors = Errors::default();
+    let logging = tracing::subscriber::set_default(errors.clone());
+    let sink = world.sink(Config::default());
+    let metrics = sink.parts.metrics.clone();
+    let reader = world.stream.reader(&world.topic, GROUP);
+    tokio::select! {
+        ended = sink.run(reader, CancellationToken::new()) => panic!("{ended:?}"),
+        () = until(|| async { world.landed_rows().await == 40 }) => {}
+    }
+    drop(logging);
+    assert_eq!(gaps(&metrics), 20.0);
+    let errors = errors.0.lock().unwrap();
+    let told = errors
+        .iter()
+        .find(|line| line.contains("retention removed records"));
+    let told = told.expect("an error is logged");
+    assert!(
+        told.contains("partition=0") && told.contains("Some(20)"),
+        "{told}"
+    );
+    let landed = world.landed().await;
+    let expected = (0..30)
+        .chain(50..60)
+        .map(|n| ((table_of(n), format!("e{n}")), 1));
+    assert_eq!(landed, expected.collect());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_added_while_it_runs_is_read_from_its_start_and_lands() {
+    let world = World::new();
+    world.append_events(0, 60).await;
+    let more = async {
+        until(|| async { world.landed_rows().await == 60 }).await;
+        let added = world.stream.add_partition(&world.topic);
+        world.append_events(60, 200).await;
+        until(|| async { world.landed_rows().await == 200 }).await;
+        assert_ne!(
+            world.stream.passed(&world.topic, GROUP, &added),
+            Position::start()
+        );
+    };
+    let reader = world.stream.reader(&world.topic, GROUP);
+    tokio::select! {
+        ended = world.sink(config()).run(reader, CancellationToken::new()) => panic!("{ended:?}"),
+        () = more => {}
+    }
+    world.assert_landed_once(200).await;
+}
