@@ -1,9 +1,6 @@
 //! What has been read and not yet landed, and when it is enough. Pure: time is passed in.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 use headgate_stream::log::{Partition, Position, Records};
@@ -15,7 +12,6 @@ use crate::commit::Range;
 pub(crate) struct Limits {
     pub(crate) bytes_max: u64,
     pub(crate) rows_max: u64,
-    pub(crate) age_max: Duration,
 }
 
 /// Why a batch was cut.
@@ -48,13 +44,16 @@ pub(crate) struct Batch {
     ranges: BTreeMap<Partition, (Position, Position)>,
     bytes: u64,
     rows: u64,
-    /// When the oldest record was taken.
-    since: Option<Instant>,
+    /// When each delivery has waited long enough.
+    due: Vec<Instant>,
+    /// The first of them.
+    deadline: Option<Instant>,
 }
 
 impl Batch {
-    /// Takes one delivery. A batch may exceed its limits by one delivery, which the reader bounds.
-    pub(crate) fn push(&mut self, records: Records, now: Instant) {
+    /// Takes one delivery, which may wait until `due`. A batch may exceed its limits by one delivery, which the reader
+    /// bounds.
+    pub(crate) fn push(&mut self, records: Records, due: Instant) {
         let range = self
             .ranges
             .entry(records.partition.clone())
@@ -65,18 +64,19 @@ impl Batch {
         }
         self.rows += records.values.len() as u64;
         self.bytes += bytes_of(&records);
-        self.since.get_or_insert(now);
+        self.due.push(due);
+        self.deadline = Some(self.deadline.map_or(due, |first| first.min(due)));
         self.records.push(records);
     }
 
     /// Whether it must be cut now, and why. A batch without records is never cut: it can wait for some.
     pub(crate) fn due(&self, limits: &Limits, now: Instant) -> Option<Cause> {
-        let since = self.since?;
+        let deadline = self.deadline?;
         if self.bytes >= limits.bytes_max {
             Some(Cause::Bytes)
         } else if self.rows >= limits.rows_max {
             Some(Cause::Rows)
-        } else if now.saturating_duration_since(since) >= limits.age_max {
+        } else if now >= deadline {
             Some(Cause::Age)
         } else {
             None
@@ -89,19 +89,20 @@ impl Batch {
     }
 
     /// When it will be due by age if nothing else happens.
-    pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        self.since.map(|since| since + limits.age_max)
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Forgets what came from these partitions.
     pub(crate) fn drop_partitions(&mut self, gone: &[Partition]) {
-        self.records.retain(|r| !gone.contains(&r.partition));
+        let stays = |records: &Records| !gone.contains(&records.partition);
+        let mut kept = self.records.iter().map(stays);
+        self.due.retain(|_| kept.next().unwrap_or_default());
+        self.records.retain(stays);
+        self.deadline = self.due.iter().min().copied();
         self.ranges.retain(|partition, _| !gone.contains(partition));
         self.bytes = self.records.iter().map(bytes_of).sum();
         self.rows = self.records.iter().map(|r| r.values.len() as u64).sum();
-        if self.records.is_empty() {
-            self.since = None;
-        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,11 +1,14 @@
 //! What an operator can set about landing: when batches are cut, how files look, how long faults are waited out.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Limits;
+
+/// The longest that a batch may wait.
+const AGE_MS_MAX: u64 = 86_400_000;
 
 /// Settings of the sink. Every limit has a default that suits one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +21,11 @@ pub struct Config {
     pub batch_rows_max: u64,
     /// A batch is cut when its first record has waited this long, in ms, whether or not more arrive. Default 5,000.
     pub batch_age_max_ms: u64,
+    /// Tables whose records may wait for less or longer than `batch_age_max_ms`, by name, or by a pattern in which `*`
+    /// is anything: `[sink.tables."order_*"]` with `age_max_ms = 60000`. A whole name wins over a pattern, a longer
+    /// pattern over a shorter one. Tables of one batch land together, so the one that may wait least decides. Default
+    /// none.
+    pub tables: BTreeMap<String, TableConfig>,
     /// A table's file of one hour is closed and another begun when it reaches this size, in bytes. Default 512 MiB.
     pub file_bytes_max: u64,
     /// A file's row group is closed when it reaches this size, in bytes. Default 128 MiB.
@@ -41,11 +49,22 @@ pub struct Config {
     /// How long the last batch may take to land after the order to stop, in ms; what has not landed by then is read
     /// again at the next start. Default 10,000.
     pub drain_deadline_ms: u64,
+    /// `/ready` of a sink's process says why it is not ready when the store or the stream could not be reached for so
+    /// long, in ms, or when one batch has been landing for so long. Default 120,000.
+    pub unready_after_ms: u64,
     /// How long a file that no commit names is kept, in ms, at least 60,000. Longer than any other sink's batch on
     /// the same store may take. Default 86,400,000 (a day).
     pub orphan_grace_ms: u64,
     /// How often files that no commit names are looked for, in ms. Default 3,600,000 (an hour).
     pub sweep_interval_ms: u64,
+}
+
+/// Settings of one table, or of those of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableConfig {
+    /// A batch is cut when the first record of such a table has waited this long, in ms.
+    pub age_max_ms: u64,
 }
 
 /// A Parquet codec.
@@ -64,6 +83,7 @@ impl Default for Config {
             batch_bytes_max: 64 << 20,
             batch_rows_max: 1_000_000,
             batch_age_max_ms: 5_000,
+            tables: BTreeMap::new(),
             file_bytes_max: 512 << 20,
             row_group_bytes_max: 128 << 20,
             compression: Compression::Snappy,
@@ -74,6 +94,7 @@ impl Default for Config {
             store_timeout_ms: 60_000,
             retry_pause_max_ms: 10_000,
             drain_deadline_ms: 10_000,
+            unready_after_ms: 120_000,
             orphan_grace_ms: 24 * 3_600_000,
             sweep_interval_ms: 3_600_000,
         }
@@ -83,10 +104,10 @@ impl Default for Config {
 impl Config {
     /// What is wrong with the settings: each key with what is allowed there. Empty: nothing.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let bounds: [(&'static str, u64, u64, u64); 14] = [
+        let bounds: [(&'static str, u64, u64, u64); 15] = [
             ("batch_bytes_max", self.batch_bytes_max, 1 << 16, 1 << 32),
             ("batch_rows_max", self.batch_rows_max, 1, 1 << 28),
-            ("batch_age_max_ms", self.batch_age_max_ms, 1, 86_400_000),
+            ("batch_age_max_ms", self.batch_age_max_ms, 1, AGE_MS_MAX),
             ("file_bytes_max", self.file_bytes_max, 1 << 16, 1 << 33),
             (
                 "row_group_bytes_max",
@@ -101,6 +122,7 @@ impl Config {
             ("store_timeout_ms", self.store_timeout_ms, 100, 3_600_000),
             ("retry_pause_max_ms", self.retry_pause_max_ms, 10, 3_600_000),
             ("drain_deadline_ms", self.drain_deadline_ms, 0, 3_600_000),
+            ("unready_after_ms", self.unready_after_ms, 1_000, 86_400_000),
             ("orphan_grace_ms", self.orphan_grace_ms, 60_000, u64::MAX),
             ("sweep_interval_ms", self.sweep_interval_ms, 100, u64::MAX),
         ];
@@ -128,6 +150,16 @@ impl Config {
                 ),
             ));
         }
+        problems.extend(self.tables.iter().filter_map(|(name, table)| {
+            let named = !name.is_empty() && !name.contains(['/', '.']);
+            let allowed = named && (1..=AGE_MS_MAX).contains(&table.age_max_ms);
+            let reason = format!(
+                "`{name}` with age_max_ms = {} is not allowed: a table's name or pattern, and at least 1 and at most \
+                 {AGE_MS_MAX}",
+                table.age_max_ms
+            );
+            (!allowed).then_some(("tables", reason))
+        }));
         problems
     }
 
@@ -135,7 +167,6 @@ impl Config {
         Limits {
             bytes_max: self.batch_bytes_max,
             rows_max: self.batch_rows_max,
-            age_max: Duration::from_millis(self.batch_age_max_ms),
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    ages::Ages,
     batch::{Batch, Cause},
     commit::{self, Log, Range},
     config::Config,
@@ -30,6 +31,10 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an unavailable stream is left alone.
 const READ_PAUSE: Duration = Duration::from_millis(500);
 
+/// A stream that did not say again for so long that it is unavailable is taken to be well: an idle one delivers nothing
+/// that would show it.
+const UNAVAILABLE: Duration = Duration::from_secs(60);
+
 /// A batch on its way, and what the log covers once it is there.
 struct Landing {
     work: BoxFuture<'static, Result<Landed, Error>>,
@@ -44,6 +49,7 @@ pub(crate) struct Consumer {
     retry: Retry,
     stream: StreamId,
     reader: Box<dyn Reader>,
+    ages: Ages,
     /// Locked by the batch that lands; free when none does.
     log: Arc<Mutex<Log>>,
     filling: Batch,
@@ -52,6 +58,8 @@ pub(crate) struct Consumer {
     /// Assigned, and waiting to be told where to start.
     to_seek: Vec<Partition>,
     lag: Interval,
+    /// When the stream last said that it is unavailable.
+    unavailable: Option<Instant>,
 }
 
 impl Consumer {
@@ -60,6 +68,7 @@ impl Consumer {
         let mut lag = interval(LAG_INTERVAL);
         lag.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
+            ages: Ages::new(&lander.config),
             config: Arc::clone(&lander.config),
             metrics: lander.metrics.clone(),
             retry: lander.retry.clone(),
@@ -72,6 +81,7 @@ impl Consumer {
             assigned: BTreeSet::new(),
             to_seek: Vec::new(),
             lag,
+            unavailable: None,
         }
     }
 
@@ -107,18 +117,28 @@ impl Consumer {
             }
             let limits = self.config.limits();
             let room = !self.filling.full(&limits);
-            let due = self.filling.deadline(&limits);
+            let due = self.filling.deadline();
             let due = due.filter(|_| self.landing.is_none());
             tokio::select! {
                 biased;
                 landed = ended(&mut self.landing) => self.landed(landed?),
-                _ = self.lag.tick() => self.metrics.lag(&self.stream.name, &self.reader.lag()),
+                _ = self.lag.tick() => {
+                    self.metrics.lag(&self.stream.name, &self.reader.lag());
+                    if self.unavailable.is_some_and(|last| last.elapsed() > UNAVAILABLE) {
+                        self.readable();
+                    }
+                }
                 () = at(due) => {}
                 delivery = self.reader.next(), if room => match delivery {
-                    Ok(delivery) => self.take(delivery),
+                    Ok(delivery) => {
+                        self.readable();
+                        self.take(delivery);
+                    }
                     Err(ReadError::Closed) => return Ok(()),
                     Err(ReadError::Unavailable(reason)) => {
                         tracing::error!(%reason, "stream is unavailable; trying again");
+                        self.unavailable = Some(Instant::now());
+                        self.lander.health.begin(&self.unreadable());
                         sleep(READ_PAUSE).await;
                     }
                     Err(error @ ReadError::Corrupt { .. }) => return Err(error.into()),
@@ -144,7 +164,8 @@ impl Consumer {
                 }
             }
             Delivery::Records(records) => {
-                self.filling.push(records, Instant::now().into_std());
+                let age = self.ages.of(&records.values, || self.lander.tables());
+                self.filling.push(records, Instant::now().into_std() + age);
             }
             Delivery::Gap {
                 partition,
@@ -185,6 +206,7 @@ impl Consumer {
         let batch = Arc::new(std::mem::take(&mut self.filling));
         self.metrics.cut(cause, &batch);
         self.metrics.filling(&self.filling);
+        self.lander.health.begin(&self.stuck());
         self.landing = Some(Landing {
             ranges: batch.ranges(),
             work: Arc::clone(&self.lander).land(batch).boxed(),
@@ -193,6 +215,7 @@ impl Consumer {
 
     fn landed(&mut self, (landed, ranges): (Landed, Vec<Range>)) {
         self.metrics.landing_ended();
+        self.lander.health.end(&self.stuck());
         match landed {
             Landed::Committed => {
                 for range in ranges
@@ -212,6 +235,23 @@ impl Consumer {
                 self.to_seek = self.assigned.iter().cloned().collect();
             }
         }
+    }
+
+    fn readable(&mut self) {
+        if self.unavailable.take().is_some() {
+            self.lander.health.end(&self.unreadable());
+        }
+    }
+
+    fn unreadable(&self) -> String {
+        format!("the stream `{}` cannot be read", self.stream.name)
+    }
+
+    fn stuck(&self) -> String {
+        format!(
+            "a batch of the stream `{}` has been landing",
+            self.stream.name
+        )
     }
 
     /// Lands what was read.

@@ -24,6 +24,7 @@ use crate::{
     clock::Clock,
     commit::{self, File, Log, Outcome, Proposal},
     config::Config,
+    health::Health,
     metrics::Metrics,
     retry::{PAUSE_MIN, Retry},
     route::Tables,
@@ -48,6 +49,7 @@ pub(crate) struct Lander {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) retry: Retry,
+    pub(crate) health: Health,
     /// Bounds the threads that encode.
     pub(crate) encode: Arc<Semaphore>,
     pub(crate) stream: String,
@@ -147,7 +149,7 @@ impl Lander {
     }
 
     /// The tables of the schemas in force.
-    fn tables(&self) -> Arc<Tables> {
+    pub(crate) fn tables(&self) -> Arc<Tables> {
         let registry = self.schemas.load();
         let mut kept = self
             .tables

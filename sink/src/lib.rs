@@ -3,6 +3,7 @@
 //! Start reading at `sink`, then `consume`. A record is routed to its [`table`], decoded into columns and encoded by `land`; the
 //! files go to a [`store`], and one record in the [`commit`] log makes them count.
 
+mod ages;
 mod backoff;
 mod batch;
 mod clock;
@@ -11,6 +12,7 @@ pub mod commit;
 pub mod config;
 mod consume;
 mod encode;
+mod health;
 mod land;
 pub mod metrics;
 mod retry;
@@ -23,5 +25,6 @@ pub mod table;
 pub mod testing;
 
 pub use clock::Clock;
-pub use config::Config;
+pub use config::{Config, TableConfig};
+pub use health::Health;
 pub use sink::{Error, Parts, Sink};

@@ -163,9 +163,9 @@ impl Metrics {
         self.conflicts.with_label_values(&["lost"]).inc();
     }
 
-    /// The store failed.
-    pub(crate) fn store_error(&self) {
-        self.store_errors.inc();
+    /// How often the store failed.
+    pub(crate) fn store_errors(&self) -> IntCounter {
+        self.store_errors.clone()
     }
 
     /// Orphans are gone.

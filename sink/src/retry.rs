@@ -3,9 +3,13 @@
 
 use std::{future::Future, time::Duration};
 
+use prometheus::IntCounter;
 use tokio::time::{sleep, timeout};
 
-use crate::{backoff::Backoff, config::Config, metrics::Metrics, store};
+use crate::{backoff::Backoff, config::Config, health::Health, store};
+
+/// What ails a sink whose operations on the store fail.
+const STORE_FAILS: &str = "the store fails";
 
 /// The first pause.
 pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -15,15 +19,17 @@ pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
 pub(crate) struct Retry {
     timeout: Duration,
     pause_max: Duration,
-    metrics: Metrics,
+    failures: IntCounter,
+    health: Health,
 }
 
 impl Retry {
-    pub(crate) fn new(config: &Config, metrics: Metrics) -> Self {
+    pub(crate) fn new(config: &Config, failures: IntCounter, health: Health) -> Self {
         Self {
             timeout: Duration::from_millis(config.store_timeout_ms),
             pause_max: Duration::from_millis(config.retry_pause_max_ms),
-            metrics,
+            failures,
+            health,
         }
     }
 
@@ -54,7 +60,12 @@ impl Retry {
         attempt: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         match timeout(self.timeout, attempt).await {
-            Ok(ended) => ended,
+            Ok(ended) => {
+                if ended.is_ok() {
+                    self.health.end(STORE_FAILS);
+                }
+                ended
+            }
             Err(elapsed) => Err(store::Error::failed("finish", doing, elapsed).into()),
         }
     }
@@ -66,7 +77,8 @@ impl Retry {
         error: &impl std::fmt::Display,
         pause: Duration,
     ) -> Duration {
-        self.metrics.store_error();
+        self.failures.inc();
+        self.health.begin(STORE_FAILS);
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         tracing::error!(%error, doing, pause_ms, "store failed; trying again");
         // Jittered, so that sinks that were failed together do not come back together.

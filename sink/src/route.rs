@@ -41,6 +41,14 @@ impl Tables {
         Arc::ptr_eq(&self.registry, registry)
     }
 
+    /// The name of the table of a type, as [`type_of`] tells it; `None`: there is none.
+    pub(crate) fn named(&self, told: &str) -> Option<&str> {
+        let (kind, dataschema) = told.split_once('\0')?;
+        let dataschema = Some(dataschema).filter(|text| *text != "\0");
+        let found = self.find(kind, dataschema).ok()?;
+        self.tables.get(found).map(|table| table.name())
+    }
+
     /// The table's place in `tables`.
     fn find(&self, kind: &str, dataschema: Option<&str>) -> Result<usize, Unroutable> {
         let schema = self
@@ -150,10 +158,7 @@ impl Router<'_> {
     }
 
     fn table(&mut self, kind: &str, dataschema: Option<&str>) -> Result<usize, Unroutable> {
-        self.key.clear();
-        self.key.push_str(kind);
-        self.key.push('\0');
-        self.key.push_str(dataschema.unwrap_or("\0"));
+        told(kind, dataschema, &mut self.key);
         if let Some(known) = self.known.get(&self.key) {
             return known.clone();
         }
@@ -161,6 +166,23 @@ impl Router<'_> {
         self.known.insert(self.key.clone(), found.clone());
         found
     }
+}
+
+/// What a record says of its type, written into `out` for [`Tables::named`]; false: it is no event.
+pub(crate) fn type_of(record: &[u8], out: &mut String) -> bool {
+    let look = Look::before_data(head(record));
+    let look = look.or_else(|| Look::at_whole(text(record).ok()?).ok());
+    if let Some(look) = &look {
+        told(&look.kind, look.dataschema.as_deref(), out);
+    }
+    look.is_some()
+}
+
+fn told(kind: &str, dataschema: Option<&str>, out: &mut String) {
+    out.clear();
+    out.push_str(kind);
+    out.push('\0');
+    out.push_str(dataschema.unwrap_or("\0"));
 }
 
 /// The record as text. Routing asks it only of unusual records: whoever decodes one asks it of all.

@@ -2,7 +2,7 @@
 //!
 //! The work itself is [`Consumer`]'s: see `consume`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use headgate_schemas::registry::SharedRegistry;
 use headgate_stream::log::{ReadError, Reader};
@@ -14,6 +14,7 @@ use crate::{
     commit::{self, Log},
     config::Config,
     consume::Consumer,
+    health::Health,
     land::{EncodeError, Lander},
     metrics::Metrics,
     retry::Retry,
@@ -44,6 +45,18 @@ pub enum Error {
     /// A data file could not be made.
     #[error("cannot make a data file: {0}")]
     Encode(String),
+    /// Another writer uses this sink's names for its files. A defect: they are unique.
+    #[error(
+        "{path} has {found_bytes} bytes where this sink wrote {bytes}: something else writes files below this store's tables"
+    )]
+    Foreign {
+        /// The object.
+        path: String,
+        /// The size of what this sink wanted there.
+        bytes: u64,
+        /// The size of what is there.
+        found_bytes: u64,
+    },
     /// The runtime is shutting down.
     #[error("the runtime stopped the sink's work")]
     Stopped,
@@ -82,6 +95,7 @@ pub struct Sink {
     config: Arc<Config>,
     parts: Parts,
     metrics: Metrics,
+    health: Health,
     encode: Arc<Semaphore>,
     /// Held by the one clone that sweeps.
     sweeping: Arc<Mutex<()>>,
@@ -98,11 +112,17 @@ impl Sink {
         }
         Ok(Self {
             metrics: Metrics::new(&parts.metrics)?,
+            health: Health::new(Duration::from_millis(config.unready_after_ms)),
             encode: Arc::new(Semaphore::new(config.encode_threads_max)),
             config: Arc::new(config),
             parts,
             sweeping: Arc::default(),
         })
+    }
+
+    /// What keeps this sink and its clones from working; it may be asked at any time.
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     /// Lands what the reader delivers, until `shutdown` or until the stream is closed; what was read by then still
@@ -137,7 +157,11 @@ impl Sink {
         shutdown: CancellationToken,
     ) -> Result<(), Error> {
         let stream = reader.stream().clone();
-        let retry = Retry::new(&self.config, self.metrics.clone());
+        let retry = Retry::new(
+            &self.config,
+            self.metrics.store_errors(),
+            self.health.clone(),
+        );
         let open = || {
             let store = Arc::clone(&self.parts.store);
             Log::open(store, stream.clone(), self.config.checkpoint_commits)
@@ -154,6 +178,7 @@ impl Sink {
             metrics: self.metrics.clone(),
             clock: Arc::clone(&self.parts.clock),
             retry,
+            health: self.health.clone(),
             encode: Arc::clone(&self.encode),
             stream: stream.name,
             log,

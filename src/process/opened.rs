@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use headgate_gateway::admin::{self, AdminState, Check};
 use headgate_gateway::{Gateway, Topics, clock};
 use headgate_schemas::registry::SharedRegistry;
-use headgate_sink::Sink;
+use headgate_sink::{Health, Sink};
 use headgate_stream::log::Reader;
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
@@ -77,7 +77,7 @@ impl Opened {
                 };
                 Face::Gateway(Box::new(Gateway::bind(config.gateway.clone(), parts)?))
             }
-            false => admin_face(config, registry, &stops)?,
+            false => admin_face(config, registry, &stops, sink.as_ref().map(Sink::health))?,
         };
         // Last: who has joined Kafka's group should land what it is given.
         let sink = match sink {
@@ -173,9 +173,15 @@ async fn sink(config: &Config, schemas: &Arc<SharedRegistry>, registry: &Registr
     Ok(Sink::open(config.sink.clone(), parts)?)
 }
 
-fn admin_face(config: &Config, registry: Registry, stops: &Stops) -> Result<Face> {
+fn admin_face(
+    config: &Config,
+    registry: Registry,
+    stops: &Stops,
+    health: Option<Health>,
+) -> Result<Face> {
     let (listener, address) = admin::bind(config.gateway.admin.listen)?;
     let mut checks = vec![draining(stops.sinks.clone())];
+    checks.extend(health.map(|health| -> Check { Arc::new(move || health.problem()) }));
     let memory_bytes_max = config.gateway.limits.memory_bytes_max;
     if memory_bytes_max > 0 {
         checks.push(admin::memory_check(memory_bytes_max));

@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use super::*;
 
 const LIMITS: Limits = Limits {
     bytes_max: 1_000,
     rows_max: 4,
-    age_max: Duration::from_secs(5),
 };
+const AGE: Duration = Duration::from_secs(5);
 
 fn records(partition: &str, from: u64, values: &[usize]) -> Records {
     Records {
@@ -23,8 +25,8 @@ fn records(partition: &str, from: u64, values: &[usize]) -> Records {
 fn an_old_batch_is_due_though_nothing_new_arrives() {
     let start = Instant::now();
     let mut batch = Batch::default();
-    batch.push(records("0", 0, &[10]), start);
-    assert_eq!(batch.deadline(&LIMITS), Some(start + LIMITS.age_max));
+    batch.push(records("0", 0, &[10]), start + AGE);
+    assert_eq!(batch.deadline(), Some(start + AGE));
     assert_eq!(
         batch.due(&LIMITS, start + Duration::from_millis(4_999)),
         None
@@ -39,8 +41,8 @@ fn an_old_batch_is_due_though_nothing_new_arrives() {
 fn age_counts_from_the_oldest_record() {
     let start = Instant::now();
     let mut batch = Batch::default();
-    batch.push(records("0", 0, &[10]), start);
-    batch.push(records("0", 1, &[10]), start + Duration::from_secs(4));
+    batch.push(records("0", 0, &[10]), start + AGE);
+    batch.push(records("0", 1, &[10]), start + Duration::from_secs(4) + AGE);
     assert_eq!(
         batch.due(&LIMITS, start + Duration::from_secs(5)),
         Some(Cause::Age)
@@ -51,11 +53,11 @@ fn age_counts_from_the_oldest_record() {
 fn a_batch_is_due_at_its_rows_and_at_its_bytes() {
     let start = Instant::now();
     let mut rows = Batch::default();
-    rows.push(records("0", 0, &[1, 1, 1, 1]), start);
+    rows.push(records("0", 0, &[1, 1, 1, 1]), start + AGE);
     assert_eq!(rows.due(&LIMITS, start), Some(Cause::Rows));
     assert!(rows.full(&LIMITS));
     let mut bytes = Batch::default();
-    bytes.push(records("0", 0, &[1_000]), start);
+    bytes.push(records("0", 0, &[1_000]), start + AGE);
     assert_eq!(bytes.due(&LIMITS, start), Some(Cause::Bytes));
 }
 
@@ -86,9 +88,9 @@ fn an_empty_delivery_moves_the_range_but_makes_no_batch_due() {
 fn ranges_join_what_one_partition_delivered() {
     let start = Instant::now();
     let mut batch = Batch::default();
-    batch.push(records("0", 3, &[1, 1]), start);
-    batch.push(records("1", 7, &[1]), start);
-    batch.push(records("0", 5, &[1]), start);
+    batch.push(records("0", 3, &[1, 1]), start + AGE);
+    batch.push(records("1", 7, &[1]), start + AGE);
+    batch.push(records("0", 5, &[1]), start + AGE);
     let ranges = batch.ranges();
     assert_eq!(ranges.len(), 2);
     assert_eq!(ranges[0].follows, Position::from_number(3));
@@ -99,12 +101,26 @@ fn ranges_join_what_one_partition_delivered() {
 fn a_partition_that_was_taken_away_leaves_nothing_behind() {
     let start = Instant::now();
     let mut batch = Batch::default();
-    batch.push(records("0", 0, &[100, 100]), start);
-    batch.push(records("1", 0, &[10]), start);
+    batch.push(records("0", 0, &[100, 100]), start + AGE);
+    batch.push(records("1", 0, &[10]), start + AGE);
     batch.drop_partitions(&[Partition::new("0")]);
     assert_eq!(batch.rows(), 1);
     assert_eq!(batch.bytes(), 10 + size_of::<Bytes>() as u64);
     assert_eq!(batch.ranges().len(), 1);
     batch.drop_partitions(&[Partition::new("1")]);
     assert_eq!(batch.due(&LIMITS, start + Duration::from_secs(60)), None);
+}
+
+#[test]
+fn the_delivery_that_may_wait_least_decides_until_it_is_taken_away() {
+    let start = Instant::now();
+    let second = Duration::from_secs(1);
+    let mut batch = Batch::default();
+    batch.push(records("0", 0, &[1]), start + AGE);
+    batch.push(records("1", 0, &[1]), start + second);
+    batch.push(records("0", 1, &[1]), start + AGE * 2);
+    assert_eq!(batch.deadline(), Some(start + second));
+    assert_eq!(batch.due(&LIMITS, start + second), Some(Cause::Age));
+    batch.drop_partitions(&[Partition::new("1")]);
+    assert_eq!(batch.deadline(), Some(start + AGE));
 }

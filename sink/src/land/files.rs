@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use headgate_stream::log::Records;
 use parquet::errors::ParquetError;
+use tokio::time::sleep;
 
 use super::{Lander, quarantine::Quarantine};
 use crate::{
@@ -14,10 +15,14 @@ use crate::{
     commit::File,
     config::Config,
     encode::{Encoded, Encoder, RowGroup},
+    retry::PAUSE_MIN,
     route::{Group, Unroutable, route, text},
     sink::Error,
     store,
 };
+
+/// A file of another size than was written is looked at so many times before it counts as a defect.
+const FOREIGN_MAX: usize = 3;
 
 /// A file's content could not be made. A defect: no input leads here.
 #[derive(Debug, thiserror::Error)]
@@ -164,17 +169,39 @@ impl Lander {
         Ok(work)
     }
 
-    /// Tries until the file is there. Its name is this attempt's alone: if it exists, an earlier try made it.
+    /// Tries until the file is there. Its name is this attempt's alone: if it exists, an earlier try made it, and it
+    /// has the same size.
     async fn upload(&self, path: &str, bytes: Bytes) -> Result<(), Error> {
-        let transient = |_: &store::Error| true;
-        let create = || async {
-            match self.store.create(path, bytes.clone()).await {
-                Err(store::Error::AlreadyExists { .. }) => Ok(()),
-                created => created,
+        let size = bytes.len() as u64;
+        for _ in 0..FOREIGN_MAX {
+            let transient = |_: &store::Error| true;
+            let create = || async {
+                match self.store.create(path, bytes.clone()).await {
+                    Ok(()) => Ok(size),
+                    Err(store::Error::AlreadyExists { .. }) => {
+                        self.store.head(path).await.map(|found| found.bytes)
+                    }
+                    Err(error) => Err(error),
+                }
+            };
+            let done = self.retry.until("upload", transient, create).await;
+            match done.map_err(|error| Error::Commit(error.into()))? {
+                found if found == size => return Ok(()),
+                found => tracing::error!(
+                    path,
+                    bytes = size,
+                    found,
+                    "a file has another size than was written"
+                ),
             }
-        };
-        let done = self.retry.until("upload", transient, create).await;
-        done.map_err(|error| Error::Commit(error.into()))
+            sleep(PAUSE_MIN).await;
+        }
+        let found = self.store.head(path).await;
+        Err(Error::Foreign {
+            path: path.to_owned(),
+            bytes: size,
+            found_bytes: found.map_or(0, |found| found.bytes),
+        })
     }
 
     fn now_micros(&self) -> i64 {

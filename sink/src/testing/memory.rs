@@ -1,5 +1,9 @@
 //! A store in memory that fails as real ones do: before anything happened, or after everything did.
 
+mod requests;
+
+pub use self::requests::Requests;
+
 use std::{
     collections::BTreeMap,
     ops::{Bound, Range},
@@ -24,48 +28,6 @@ pub struct Faults {
     pub reply_lost: u64,
 }
 
-/// How many requests of each kind there were, whatever came of them, steady ones apart.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "a kind of request each")]
-pub struct Requests {
-    pub creates: u64,
-    pub reads: u64,
-    pub heads: u64,
-    pub lists: u64,
-    pub deletes: u64,
-}
-
-impl Requests {
-    /// All of them.
-    pub fn all(&self) -> u64 {
-        self.creates + self.reads + self.heads + self.lists + self.deletes
-    }
-
-    fn count(&mut self, doing: &str) {
-        match doing {
-            "create" => self.creates += 1,
-            "read" => self.reads += 1,
-            "look at" => self.heads += 1,
-            "list" => self.lists += 1,
-            _ => self.deletes += 1,
-        }
-    }
-}
-
-impl std::ops::Sub for Requests {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            creates: self.creates - before.creates,
-            reads: self.reads - before.reads,
-            heads: self.heads - before.heads,
-            lists: self.lists - before.lists,
-            deletes: self.deletes - before.deletes,
-        }
-    }
-}
-
 /// A store in memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
@@ -81,6 +43,7 @@ struct State {
     operations: u64,
     requests: Requests,
     dies_after: Option<u64>,
+    forges: bool,
     now_ms: i64,
     delay: (Duration, Duration),
 }
@@ -136,6 +99,11 @@ impl Memory {
         let mut state = self.state();
         state.operations = 0;
         state.dies_after = operations;
+    }
+
+    /// Whether another writer is always quicker with data files, and writes one byte.
+    pub fn forge(&self, forges: bool) {
+        self.state().forges = forges;
     }
 
     /// Whether it has died.
@@ -278,6 +246,12 @@ impl Store for Memory {
             let written_ms = state.now_ms;
             if !is_path(&name) {
                 return Err(Error::failed("create", &name, "not an object's path"));
+            }
+            if state.forges && name.ends_with(".parquet") {
+                let bytes = Bytes::from_static(b"?");
+                state
+                    .objects
+                    .insert(name.clone(), Stored { bytes, written_ms });
             }
             if state.objects.contains_key(&name) {
                 return Err(Error::AlreadyExists { path: name });

@@ -10,6 +10,7 @@ use tracing::{
 };
 
 use super::*;
+use crate::TableConfig;
 
 /// Keeps what is logged as errors.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +84,7 @@ async fn what_retention_removed_before_it_landed_is_counted_logged_as_an_error_a
     }
     drop(logging);
     assert_eq!(gaps(&metrics), 20.0);
-    let errors = errors.0.lock().unwrap();
+    let errors = errors.0.lock().unwrap().clone();
     let told = errors
         .iter()
         .find(|line| line.contains("retention removed records"));
@@ -119,4 +120,84 @@ async fn a_partition_added_while_it_runs_is_read_from_its_start_and_lands() {
         () = more => {}
     }
     world.assert_landed_once(200).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_with_an_age_of_its_own_cuts_the_batch_and_the_others_land_with_it() {
+    let world = World::new();
+    let own = |name: &str, age_max_ms| Config {
+        tables: [(name.to_owned(), TableConfig { age_max_ms })].into(),
+        batch_age_max_ms: 60_000,
+        ..Config::default()
+    };
+    // e1 and e2 are of thing_1, e3 of other_1.
+    for (config, from, to, seconds) in [
+        (own("other_*", 2_000), 1, 3, 60),
+        (own("other_*", 2_000), 3, 5, 2),
+        (own("*", 90_000), 5, 7, 90),
+    ] {
+        let before = world.landed_rows().await;
+        world.append_events(from, to).await;
+        let rows = before + u64::from(to - from);
+        let begun = Instant::now();
+        world
+            .run_until(config, || async { world.landed_rows().await == rows })
+            .await;
+        assert_eq!(begun.elapsed().as_secs(), seconds);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_says_why_it_cannot_work_and_that_it_can_again() {
+    let world = World::new();
+    let sink = world.sink(config());
+    let health = sink.health();
+    let all = Faults {
+        seed: 0,
+        refused: 1_000,
+        reply_lost: 0,
+    };
+    let says = |what: &'static str| {
+        let health = &health;
+        until(move || async move { health.problem().is_some_and(|why| why.contains(what)) })
+    };
+    let well = || until(|| async { health.problem().is_none() });
+    let faults = async {
+        world.append_events(0, 100).await;
+        until(|| async { world.landed_rows().await == 100 }).await;
+        world.store.fail(all);
+        world.append_events(100, 200).await;
+        says("the store fails").await;
+        world.store.fail(Faults::default());
+        well().await;
+        // It hangs instead of failing.
+        let day = Duration::from_secs(86_400);
+        world.store.delay(day, day);
+        world.append_events(200, 300).await;
+        says("a batch of the stream `events` has been landing").await;
+        world.store.delay(Duration::ZERO, Duration::ZERO);
+        well().await;
+        let unavailable = headgate_stream::log::ReadError::Unavailable("test".into());
+        world.stream.fail_reads(Some(unavailable));
+        says("the stream `events` cannot be read").await;
+        world.stream.fail_reads(None);
+        well().await;
+    };
+    let reader = world.stream.reader(&world.topic, GROUP);
+    tokio::select! {
+        ended = sink.run(reader, CancellationToken::new()) => panic!("{ended:?}"),
+        () = faults => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_of_another_size_under_this_sinks_name_ends_the_sink_with_its_path() {
+    let world = World::new();
+    world.append_events(0, 5).await;
+    world.store.forge(true);
+    let reader = world.stream.reader(&world.topic, GROUP);
+    let ended = world.sink(config()).run(reader, CancellationToken::new());
+    let message = ended.await.unwrap_err().to_string();
+    assert!(message.contains(".parquet has 1 bytes where"), "{message}");
+    assert_eq!(world.landed_rows().await, 0);
 }
