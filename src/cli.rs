@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// Runs a gateway alone; sinks elsewhere land what it takes (needs stream.kind = "kafka")
     Gateway(Gateway),
     /// Runs a sink alone: lands what gateways elsewhere take (needs stream.kind = "kafka")
-    Sink(Sink),
+    Sink(SinkCommand),
     /// Runs SQL over the landed tables; without SQL, a prompt
     Query(Query),
     /// Lists the landed tables: rows, bytes, files, freshness
@@ -99,6 +99,48 @@ pub(crate) struct Gateway {
 }
 
 /// `headgate sink`
+#[derive(Debug, Args)]
+pub(crate) struct SinkCommand {
+    #[command(flatten)]
+    pub(crate) admin: Sink,
+    #[command(subcommand)]
+    pub(crate) what: Option<SinkWhat>,
+}
+
+/// What a sink does other than land.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SinkWhat {
+    /// Puts the small files of closed hours together into large ones, while sinks land and readers read
+    Compact(Compact),
+}
+
+/// `headgate sink compact`
+#[derive(Debug, Args)]
+pub(crate) struct Compact {
+    /// Looks once at what has landed and ends, for cron; exits 1 if something could not be compacted
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Only this table
+    #[arg(long)]
+    pub(crate) table: Option<String>,
+    /// Only hours that begin then or later
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Only hours that end then or earlier
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Also hours that have not ended: their files are likely to be put together again
+    #[arg(long)]
+    pub(crate) open_hours: bool,
+    /// Tells of each step in JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where /live, /ready, /metrics and /version are served, without --once (sets gateway.admin.listen)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin_listen: Option<String>,
+}
+
+/// The admin port of a process without a gateway, or beside one.
 #[derive(Debug, Args)]
 pub(crate) struct Sink {
     /// Where /live, /ready, /metrics and /version are served (sets gateway.admin.listen)
@@ -301,9 +343,17 @@ impl Cli {
         let (gateway, admin) = match &self.command {
             Command::Up(up) => (Some(&up.gateway), Some(&up.gateway.admin)),
             Command::Gateway(gateway) => (Some(gateway), Some(&gateway.admin)),
-            Command::Sink(sink) => (None, Some(sink)),
+            Command::Sink(sink) => (None, Some(&sink.admin)),
             _ => (None, None),
         };
+        if let Command::Sink(SinkCommand {
+            what: Some(SinkWhat::Compact(compact)),
+            ..
+        }) = &self.command
+        {
+            let listen = &compact.admin_listen;
+            add("gateway.admin.listen", "--admin-listen", listen);
+        }
         if let Some(gateway) = gateway {
             add("gateway.listen", "--listen", &gateway.listen);
         }

@@ -37,11 +37,12 @@ a meaning is in the changelog. On Linux the process's own are there too, under t
 ";
 
 fn metrics() -> String {
-    let sections: [(&str, Catalogue); 5] = [
+    let sections: [(&str, Catalogue); 6] = [
         ("Gateway", headgate_gateway::metrics::CATALOG),
         ("Journal", headgate_stream::metrics::CATALOG),
         ("Kafka", headgate_stream::kafka::CATALOG),
         ("Sink", headgate_sink::metrics::CATALOG),
+        ("Compaction", headgate_sink::compact::CATALOG),
         ("Process", crate::metrics::CATALOG),
     ];
     let mut page = METRICS_HEAD.to_owned();

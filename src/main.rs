@@ -4,6 +4,7 @@
 mod bench;
 mod cause;
 mod cli;
+mod compact;
 mod config;
 mod docs;
 mod lake;
@@ -20,7 +21,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Cli, Command, ConfigCommand, exit};
+use crate::cli::{Cli, Command, ConfigCommand, SinkWhat, exit};
 use crate::config::{Config, Loaded};
 use crate::process::Role;
 
@@ -79,7 +80,13 @@ fn run(cli: Cli) -> Result<u8> {
             serve(&loaded.config, Role::Whole { landing })
         }
         Command::Gateway(_) => serve(&loaded.config, Role::Gateway),
-        Command::Sink(_) => serve(&loaded.config, Role::Sink),
+        Command::Sink(sink) => match sink.what {
+            None => serve(&loaded.config, Role::Sink),
+            Some(SinkWhat::Compact(args)) => {
+                log_to_stderr(&loaded.config.log.filter)?;
+                runtime()?.block_on(compact::run(&args, &loaded.config))
+            }
+        },
         Command::Query(args) => {
             log_to_stderr("warn")?;
             runtime()?

@@ -21,7 +21,7 @@ use anyhow::{Result, anyhow};
 
 pub(crate) use self::addresses::running_gateway;
 use self::opened::Opened;
-use self::signals::Ending;
+pub(crate) use self::signals::Ending;
 use crate::cause;
 use crate::config::Config;
 

@@ -21,9 +21,17 @@ use crate::store::{self, Store};
 
 pub(crate) use self::log::{Log, Outcome, Proposal};
 pub use self::snapshot::{DataFile, Snapshot, each_file};
+pub(crate) use self::snapshot::{Named, each_named};
 
 /// The folder of all commit logs.
 pub(crate) const COMMITS: &str = "_commits/";
+
+/// The log of compactors is that of a stream which there cannot be: its partitions are tables, and a position is how
+/// many times the table was compacted.
+pub(crate) const COMPACT_STREAM: &str = "_compact";
+
+/// The one incarnation of that stream.
+pub(crate) const COMPACT_INCARNATION: &str = "0";
 
 /// The format of records and checkpoints that this code writes, and the only one that it reads.
 pub(crate) const VERSION: u32 = 2;
@@ -74,6 +82,9 @@ pub(crate) struct Record {
     pub(crate) uncovered: Uncovered,
     /// The files that count from now on.
     pub(crate) files: Vec<File>,
+    /// The paths of files that `files` hold the rows of: they no longer count. Compactors' records alone have some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) replaces: Vec<String>,
 }
 
 /// A range of one partition: behind `follows`, up to and including `ends`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Limits;
+use crate::{batch::Limits, compact};
 
 /// The longest that a batch may wait.
 const AGE_MS_MAX: u64 = 86_400_000;
@@ -55,8 +55,11 @@ pub struct Config {
     /// How long a file that no commit names is kept, in ms, at least 60,000. Longer than any other sink's batch on
     /// the same store may take. Default 86,400,000 (a day).
     pub orphan_grace_ms: u64,
-    /// How often files that no commit names are looked for, in ms. Default 3,600,000 (an hour).
+    /// How often files that no commit names, or that were replaced long enough ago, are looked for, in ms. Default
+    /// 3,600,000 (an hour).
     pub sweep_interval_ms: u64,
+    /// How small files are put together.
+    pub compact: compact::Config,
 }
 
 /// Settings of one table, or of those of a pattern.
@@ -97,6 +100,7 @@ impl Default for Config {
             unready_after_ms: 120_000,
             orphan_grace_ms: 24 * 3_600_000,
             sweep_interval_ms: 3_600_000,
+            compact: compact::Config::default(),
         }
     }
 }
@@ -150,6 +154,7 @@ impl Config {
                 ),
             ));
         }
+        problems.extend(self.compact.problems());
         problems.extend(self.tables.iter().filter_map(|(name, table)| {
             let named = !name.is_empty() && !name.contains(['/', '.']);
             let allowed = named && (1..=AGE_MS_MAX).contains(&table.age_max_ms);

@@ -10,7 +10,9 @@ mod hybrid;
 mod sample;
 mod values;
 
-pub(crate) use self::{group::RowGroup, values::Values};
+pub(crate) use self::{
+    codec::ZSTD_LEVEL, column::BLOOM_FALSE_POSITIVES, group::RowGroup, values::Values,
+};
 
 use std::sync::Arc;
 
@@ -23,6 +25,9 @@ use parquet::{
 
 use self::codec::Codec;
 use crate::{config::Config, table::Table};
+
+/// Who wrote a file, as its footer says.
+pub(crate) const CREATED_BY: &str = concat!("headgate ", env!("CARGO_PKG_VERSION"));
 
 /// An encoded file.
 #[derive(Debug)]
@@ -138,8 +143,7 @@ impl<'c> Encoder<'c> {
 }
 
 fn writer(table: &Table) -> Result<SerializedFileWriter<Vec<u8>>, ParquetError> {
-    let properties = WriterProperties::builder()
-        .set_created_by(concat!("headgate ", env!("CARGO_PKG_VERSION")).to_owned());
+    let properties = WriterProperties::builder().set_created_by(CREATED_BY.to_owned());
     // The Parquet types say all that the Arrow schema would: without it a small file is a few KB smaller.
     let schema = ArrowSchemaConverter::new().convert(&table.arrow_schema())?;
     let properties = Arc::new(properties.build());

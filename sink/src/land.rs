@@ -81,6 +81,7 @@ impl Lander {
             committed_ms: (self.clock)().div_euclid(1_000),
             ranges: batch.ranges(),
             files,
+            replaces: Vec::new(),
         };
         let deadline = begun + Duration::from_millis(self.config.orphan_grace_ms / 2);
         let Some(outcome) = self.commit(&proposal, deadline).await? else {

@@ -9,6 +9,7 @@ mod batch;
 mod clock;
 mod columns;
 pub mod commit;
+pub mod compact;
 pub mod config;
 mod consume;
 mod encode;

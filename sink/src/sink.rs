@@ -157,6 +157,12 @@ impl Sink {
         shutdown: CancellationToken,
     ) -> Result<(), Error> {
         let stream = reader.stream().clone();
+        if stream.name == commit::COMPACT_STREAM {
+            return Err(Error::Config {
+                key: "stream",
+                reason: format!("`{}` is the name of the compactors' own log", stream.name),
+            });
+        }
         let retry = Retry::new(
             &self.config,
             self.metrics.store_errors(),
@@ -189,4 +195,4 @@ impl Sink {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

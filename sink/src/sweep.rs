@@ -1,7 +1,9 @@
-//! Removes data files that no commit names: what crashed, beaten or given-up batches left behind.
+//! Removes data files that do not count: those that no commit names, which crashed, beaten or given-up batches and
+//! compactions left behind, and those that a compactor replaced.
 //!
-//! A file is left alone until it is older than the grace period, and no sink commits a file older than half of it
-//! (see `land`): what is removed here can never come to count.
+//! A file that no commit names is left alone until it is older than the grace period, and no sink or compactor commits a
+//! file older than half of it (see `land`): what is removed here can never come to count. What was replaced is left alone
+//! until it has been so for a period of its own: who read the log before may still want it.
 
 use std::{
     collections::HashSet,
@@ -14,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::{
     clock::Clock,
-    commit,
+    commit::{self, Named},
     config::Config,
     metrics::Metrics,
     store::{self, Store},
@@ -29,11 +31,15 @@ pub(crate) async fn run(
 ) -> Infallible {
     loop {
         let now_ms = clock().div_euclid(1_000);
-        let grace_ms = i64::try_from(config.orphan_grace_ms).unwrap_or(i64::MAX);
-        match sweep(store, now_ms.saturating_sub(grace_ms)).await {
+        let ago = |grace_ms| now_ms.saturating_sub(i64::try_from(grace_ms).unwrap_or(i64::MAX));
+        let replaced_ms = ago(config.compact.replaced_grace_ms);
+        match sweep(store, ago(config.orphan_grace_ms), replaced_ms).await {
             Ok(0) => {}
             Ok(files) => {
-                tracing::info!(files, "removed files that no commit names");
+                tracing::info!(
+                    files,
+                    "removed files that no commit names or that were replaced"
+                );
                 metrics.swept(files);
             }
             Err(error) => tracing::warn!(%error, "sweeping failed"),
@@ -42,29 +48,40 @@ pub(crate) async fn run(
     }
 }
 
-/// Removes what was written before `before_ms` and never committed; returns how many files.
-pub(crate) async fn sweep(store: &dyn Store, before_ms: i64) -> Result<u64, commit::Error> {
+/// Removes what was written before `before_ms` and never committed, or replaced before `replaced_ms`; returns how many
+/// files.
+pub(crate) async fn sweep(
+    store: &dyn Store,
+    before_ms: i64,
+    replaced_ms: i64,
+) -> Result<u64, commit::Error> {
     let mut removed = store.sweep_partial(before_ms).await?;
     // The files are listed before the commits are read: one that is committed in between is seen as such.
     let mut old = Vec::new();
     store::each(store, "", "", |object| {
-        if object.written_ms < before_ms && is_data(&object.path) {
-            old.push(object.path);
+        if object.written_ms < before_ms.max(replaced_ms) && is_data(&object.path) {
+            old.push(object);
         }
     })
     .await?;
     if old.is_empty() {
         return Ok(removed);
     }
-    // Hashes, to bound the memory: should two be equal, an orphan stays, which does no harm.
-    let mut committed = HashSet::new();
-    commit::each_file(store, |_, file| {
-        committed.insert(hash(&file.path));
+    // Hashes, to bound the memory: should two be equal, a file stays, which does no harm.
+    let (mut kept, mut gone) = (HashSet::new(), HashSet::new());
+    commit::each_named(store, &mut |named| match named {
+        Named::Counts { file, .. } => drop(kept.insert(hash(&file.path))),
+        Named::Replaced { path, at_ms } if at_ms >= replaced_ms => drop(kept.insert(hash(path))),
+        Named::Replaced { path, .. } => drop(gone.insert(hash(path))),
     })
     .await?;
-    for path in old.iter().filter(|path| !committed.contains(&hash(path))) {
-        store.delete(path).await?;
-        removed += 1;
+    for object in old {
+        let path = hash(&object.path);
+        let orphan = object.written_ms < before_ms;
+        if !kept.contains(&path) && (orphan || gone.contains(&path)) {
+            store.delete(&object.path).await?;
+            removed += 1;
+        }
     }
     Ok(removed)
 }

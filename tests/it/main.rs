@@ -2,6 +2,7 @@
 
 mod abuse;
 mod cluster;
+mod compact;
 mod config;
 mod disk;
 mod docs;

@@ -54,6 +54,8 @@ pub(crate) struct Epoch {
 pub(crate) struct Commit {
     pub(crate) committed_ms: i64,
     pub(crate) files: Vec<File>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) replaces: Vec<String>,
 }
 
 impl From<Record> for Commit {
@@ -61,6 +63,7 @@ impl From<Record> for Commit {
         Self {
             committed_ms: record.committed_ms,
             files: record.files,
+            replaces: record.replaces,
         }
     }
 }

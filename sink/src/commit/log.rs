@@ -61,6 +61,8 @@ pub(crate) struct Proposal {
     pub(crate) ranges: Vec<Range>,
     /// The files, all durable already.
     pub(crate) files: Vec<File>,
+    /// The files whose rows they hold.
+    pub(crate) replaces: Vec<String>,
 }
 
 /// How a proposal ended.
@@ -188,7 +190,7 @@ impl Log {
     }
 
     pub(super) fn record(&self, proposal: &Proposal) -> Record {
-        let files = proposal.files.len();
+        let files = proposal.files.len() + proposal.replaces.len();
         Record {
             version: VERSION,
             stream: self.id.name.clone(),
@@ -200,6 +202,7 @@ impl Log {
             tails: self.head.tails_with(&proposal.ranges),
             uncovered: self.head.uncovered_with(files, self.checkpoint_commits),
             files: proposal.files.clone(),
+            replaces: proposal.replaces.clone(),
         }
     }
 
@@ -306,7 +309,7 @@ impl Log {
             let first = end - EPOCH_COMMITS + 1;
             let (mut commits, mut files) = (Vec::new(), 0);
             let mut collect = |commit: Commit| {
-                files += commit.files.len();
+                files += commit.files.len() + commit.replaces.len();
                 if files > EPOCH_FILES_MAX {
                     commits.clear();
                 } else if !commit.files.is_empty() {

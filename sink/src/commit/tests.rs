@@ -46,6 +46,7 @@ fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
             received_min_ms: 0,
             received_max_ms: 0,
         }],
+        replaces: vec![],
     }
 }
 
@@ -234,7 +235,8 @@ async fn spoil(store: &Memory, log: &Log, spoil: impl Fn(&mut Record)) {
 
 #[tokio::test]
 async fn a_record_whose_tails_do_not_follow_from_the_one_before_is_found_by_whoever_reads_both() {
-    let spoils: [(fn(&mut Record), &str); 4] = [
+    type Spoil = fn(&mut Record);
+    let spoils: [(Spoil, &str); 4] = [
         (|r| r.tails[1].ends = Position::from_number(99), "tails"),
         (|r| r.tails.truncate(1), "tails"),
         (

@@ -11,7 +11,7 @@ use parquet::{
 use crate::config::Compression;
 
 /// zstd's own default trades three times the time of level 1 for a few percent.
-const ZSTD_LEVEL: i32 = 1;
+pub(crate) const ZSTD_LEVEL: i32 = 1;
 
 /// A compressor with its output buffer.
 pub(super) struct Codec {

@@ -28,7 +28,7 @@ const PAGE_BYTES_MAX: usize = 1 << 20;
 const PAGE_ROWS_MAX: usize = 20_000;
 
 /// One false positive in a hundred: a look-up by event id reads one file too many in a hundred.
-const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+pub(crate) const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// How a column is to be written.
 #[derive(Debug, Clone, Copy)]

@@ -19,22 +19,22 @@ use crate::{
     testing::memory::{Faults, Memory},
 };
 
-const GROUP: &str = "sink";
+pub(crate) const GROUP: &str = "sink";
 /// 2026-11-22T20:00:00Z
-const NOW_MICROS: i64 = 1_795_377_600_000_000;
+pub(crate) const NOW_MICROS: i64 = 1_795_377_600_000_000;
 
-const SCHEMA: &str =
+pub(crate) const SCHEMA: &str =
     r#"{"type": "object", "properties": {"n": {"type": "integer"}, "name": {"type": "string"}}}"#;
 
-struct World {
-    stream: Stream,
-    topic: Topic,
-    store: Memory,
-    schemas: Arc<SharedRegistry>,
+pub(crate) struct World {
+    pub(crate) stream: Stream,
+    pub(crate) topic: Topic,
+    pub(crate) store: Memory,
+    pub(crate) schemas: Arc<SharedRegistry>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let schemas = registry(&[("thing/1.json", SCHEMA), ("other/1.json", SCHEMA)]);
         Self {
             stream: Stream::new(3),
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    async fn append(&self, values: Vec<Vec<u8>>) {
+    pub(crate) async fn append(&self, values: Vec<Vec<u8>>) {
         let record = |(index, value): (usize, Vec<u8>)| Record {
             topic: self.topic.clone(),
             key: Bytes::from(index.to_string()),
@@ -57,11 +57,11 @@ impl World {
     }
 
     /// Appends events e<from> to e<to - 1>, over two tables and two hours.
-    async fn append_events(&self, from: u32, to: u32) {
+    pub(crate) async fn append_events(&self, from: u32, to: u32) {
         self.append((from..to).map(event).collect()).await;
     }
 
-    fn sink(&self, config: Config) -> Sink {
+    pub(crate) fn sink(&self, config: Config) -> Sink {
         let parts = Parts {
             store: Arc::new(self.store.clone()),
             schemas: Arc::clone(&self.schemas),
@@ -72,7 +72,11 @@ impl World {
     }
 
     /// Runs a sink until the condition holds, then kills it where it stands.
-    async fn run_until<F: Future<Output = bool>>(&self, config: Config, condition: impl Fn() -> F) {
+    pub(crate) async fn run_until<F: Future<Output = bool>>(
+        &self,
+        config: Config,
+        condition: impl Fn() -> F,
+    ) {
         let reader = self.stream.reader(&self.topic, GROUP);
         let sink = self.sink(config).run(reader, CancellationToken::new());
         tokio::select! {
@@ -81,16 +85,20 @@ impl World {
         }
     }
 
-    async fn landed_rows(&self) -> u64 {
+    pub(crate) async fn landed_rows(&self) -> u64 {
         let snapshot = Snapshot::read(&self.store.steady()).await.unwrap();
         let files = snapshot.tables().flat_map(|(_, files)| files);
         files.map(|file| file.rows).sum()
     }
 
     /// Every committed row's event id, with its table and how often it is there.
-    async fn landed(&self) -> BTreeMap<(String, String), u32> {
+    pub(crate) async fn landed(&self) -> BTreeMap<(String, String), u32> {
+        self.rows_of(&Snapshot::read(&self.store.steady()).await.unwrap())
+    }
+
+    /// The same of a snapshot.
+    pub(crate) fn rows_of(&self, snapshot: &Snapshot) -> BTreeMap<(String, String), u32> {
         let mut landed = BTreeMap::new();
-        let snapshot = Snapshot::read(&self.store.steady()).await.unwrap();
         for (table, files) in snapshot.tables() {
             for file in files {
                 let bytes = self
@@ -130,7 +138,7 @@ impl World {
         }
     }
 
-    async fn assert_landed_once(&self, events: u32) {
+    pub(crate) async fn assert_landed_once(&self, events: u32) {
         let landed = self.landed().await;
         let expected = (0..events).map(|n| ((table_of(n), format!("e{n}")), 1));
         assert_eq!(landed, expected.collect());
@@ -138,7 +146,7 @@ impl World {
 }
 
 /// Waits for a condition; time is simulated, so it takes none.
-async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     for _ in 0..1_000_000 {
         if condition().await {
             return;
@@ -156,7 +164,7 @@ fn table_of(n: u32) -> String {
     }
 }
 
-fn event(n: u32) -> Vec<u8> {
+pub(crate) fn event(n: u32) -> Vec<u8> {
     let data = format!(r#"{{"n": {n}, "name": "event {n}"}}"#);
     let mut out = Vec::new();
     Event {
@@ -184,7 +192,7 @@ fn event(n: u32) -> Vec<u8> {
     out
 }
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         batch_rows_max: 40,
         checkpoint_commits: 3,

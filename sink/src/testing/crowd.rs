@@ -131,5 +131,6 @@ fn proposal(log: &Log, sink: u32, n: u64) -> Proposal {
             received_min_ms: 0,
             received_max_ms: 0,
         }],
+        replaces: Vec::new(),
     }
 }

@@ -34,6 +34,7 @@ impl LongLog {
         let commit = |n: u64| checkpoint::Commit {
             committed_ms: 1,
             files: proposal(&n.to_string(), vec![]).files,
+            replaces: vec![],
         };
         let tail = |n: u64| Tail {
             partition: Partition::new("0"),
@@ -55,6 +56,7 @@ impl LongLog {
                     due: n % self.checkpoint_every == 0,
                 },
                 files: commit(n).files,
+                replaces: vec![],
             })
         } else if path == checkpoint::path(&log, n) && n % self.checkpoint_every == 0 {
             let first = n - self.checkpoint_every + 1;
