@@ -26,6 +26,7 @@ use crate::process::Ending;
 pub(crate) async fn run(args: &Compact, config: &Config) -> Result<u8> {
     let filter = Filter {
         table: args.table.clone(),
+        open_hours: args.open_hours,
         from_ms: args
             .from
             .as_deref()

@@ -1,4 +1,5 @@
-//! Where the landed tables are: a directory or a bucket. Sinks, queries and the load test's proof all open it here.
+//! Where the landed tables are: a directory or a bucket. Sinks, compactors, queries and the load test's proof all open
+//! it here.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -12,6 +12,9 @@ const HOUR_MS: i64 = 3_600_000;
 const WORTH_SHARE: u64 = 10;
 const WORTH_FILES: usize = 8;
 
+/// A commit record names every file that it replaces: this many keep it to some megabytes.
+const SET_FILES_MAX: usize = 10_000;
+
 /// Files of one table, hour and set of columns that become one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Set {
@@ -92,7 +95,8 @@ impl<'c> Planner<'c> {
             };
             let mut bytes = 0;
             for file in files {
-                if bytes + file.bytes > self.config.file_bytes_max {
+                let full = open.len() >= SET_FILES_MAX;
+                if full || bytes + file.bytes > self.config.file_bytes_max {
                     close(&mut open);
                     bytes = 0;
                 }
@@ -191,6 +195,12 @@ mod tests {
         let sets = plan(&files, &Filter::default(), i64::MAX);
         let counts: Vec<_> = sets.iter().map(|(_, files)| files.len()).collect();
         assert_eq!(counts, [5, 5, 2]);
+        let files: Vec<_> = (0..SET_FILES_MAX + 2)
+            .map(|n| ("a_1", file("a_1", 1, &format!("{n:05}"), 1, "f")))
+            .collect();
+        let sets = plan(&files, &Filter::default(), i64::MAX);
+        let counts: Vec<_> = sets.iter().map(|(_, files)| files.len()).collect();
+        assert_eq!(counts, [SET_FILES_MAX, 2]);
     }
 
     #[test]

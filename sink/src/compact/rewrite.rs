@@ -63,6 +63,8 @@ pub(super) struct Written {
 pub(super) struct Rewriter {
     properties: Arc<WriterProperties>,
     file_bytes_max: u64,
+    /// Of the inputs: what is written is mostly smaller.
+    bytes: u64,
     columns: Option<(SchemaRef, TypePtr)>,
     writer: Option<ArrowWriter<Vec<u8>>>,
     read: u64,
@@ -70,8 +72,8 @@ pub(super) struct Rewriter {
 }
 
 impl Rewriter {
-    /// For inputs of so many rows in all.
-    pub(super) fn new(config: &Config, rows: u64) -> Result<Self, Error> {
+    /// For inputs of so many rows and bytes in all.
+    pub(super) fn new(config: &Config, rows: u64, bytes: u64) -> Result<Self, Error> {
         let codec = match config.compression {
             Compression::Snappy => Codec::SNAPPY,
             Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?),
@@ -94,6 +96,7 @@ impl Rewriter {
         Ok(Self {
             properties: Arc::new(properties),
             file_bytes_max: config.compact.file_bytes_max,
+            bytes,
             columns: None,
             writer: None,
             read: 0,
@@ -167,14 +170,13 @@ impl Rewriter {
     }
 
     fn begin(&self, schema: SchemaRef) -> Result<ArrowWriter<Vec<u8>>, Error> {
+        // Room at once: a vector that grows by and by holds twice as much while it does.
+        let room = self.bytes.min(self.file_bytes_max);
+        let out = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
         let options = ArrowWriterOptions::new()
             .with_properties(self.properties.as_ref().clone())
             .with_skip_arrow_metadata(true);
-        Ok(ArrowWriter::try_new_with_options(
-            Vec::new(),
-            schema,
-            options,
-        )?)
+        Ok(ArrowWriter::try_new_with_options(out, schema, options)?)
     }
 
     fn end(&mut self, mut writer: ArrowWriter<Vec<u8>>) -> Result<(), Error> {

@@ -108,7 +108,7 @@ impl Compactor {
 
     /// Puts the files together and uploads what they come to.
     async fn files(&self, set: &Set, attempt: &str) -> Result<Vec<File>, Trouble> {
-        let mut rewriter = Rewriter::new(&self.config, set.rows())?;
+        let mut rewriter = Rewriter::new(&self.config, set.rows(), set.bytes())?;
         for file in &set.files {
             let read = || self.parts.store.read(&file.path);
             let bytes = self.retry.until("read", transient, read).await?;

@@ -236,3 +236,27 @@ async fn the_name_of_the_compactors_log_is_no_streams() {
     let message = ended.await.unwrap_err().to_string();
     assert!(message.contains("`_compact`"), "{message}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_would_grow_too_large_becomes_several_files_with_all_rows() {
+    let world = World::new();
+    land(&world, 0, 300).await;
+    let of_one_hour = |file: &&DataFile| file.path.starts_with("thing_1/dt=2026-11-22/hr=20");
+    let before = files(&world.store).await;
+    let inputs: Vec<_> = before.iter().filter(of_one_hour).collect();
+    let mut config = config();
+    config.compact.file_bytes_max = 1;
+    let mut rewriter = rewrite::Rewriter::new(&config, 300, 1).unwrap();
+    for file in &inputs {
+        rewriter
+            .add(file, world.store.bytes(&file.path).unwrap())
+            .unwrap();
+    }
+    let written = rewriter.finish().unwrap();
+    let rows: Vec<_> = written.iter().map(|file| file.rows).collect();
+    assert_eq!(
+        rows,
+        inputs.iter().map(|file| file.rows).collect::<Vec<_>>()
+    );
+    assert!(rows.len() > 1);
+}
