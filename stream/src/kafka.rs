@@ -21,6 +21,7 @@ mod position;
 mod producer;
 mod properties;
 mod reader;
+mod search;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -43,7 +44,10 @@ pub use self::{
     error::Error,
     metrics::CATALOG,
 };
-use crate::log::{Reader, StreamId, Topic, Writer};
+use crate::{
+    log::{Reader, StreamId, Topic, Writer},
+    spill::Primary,
+};
 
 /// What a reader reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +90,18 @@ impl Kafka {
     /// [`Error::MissingTopic`] and others that name the topic; [`Error::Unreachable`] when no broker answers: a writer
     /// without topics can be opened even then.
     pub fn writer(&self, topics: &[Topic]) -> Result<Arc<dyn Writer>, Error> {
+        Ok(Arc::new(self.open(topics)?))
+    }
+
+    /// The same as something that can be spilled for.
+    ///
+    /// # Errors
+    /// As [`Kafka::writer`].
+    pub fn primary(&self, topics: &[Topic]) -> Result<Arc<dyn Primary>, Error> {
+        Ok(Arc::new(self.open(topics)?))
+    }
+
+    fn open(&self, topics: &[Topic]) -> Result<KafkaWriter, Error> {
         let known = Arc::new(topics::Topics::new(
             Arc::clone(&self.config),
             self.metrics.clone(),
@@ -94,7 +110,7 @@ impl Kafka {
             known.ensure_all(topics)?;
         }
         let shared = Shared::start(Arc::clone(&self.config), self.metrics.clone(), known)?;
-        Ok(Arc::new(KafkaWriter::new(shared)))
+        Ok(KafkaWriter::new(shared))
     }
 
     /// A reader that joins the group. `stream` names what is read, in metrics and in paths. Blocks for at most

@@ -1,7 +1,8 @@
 //! Moves opaque records durably. Knows nothing of events.
 //!
 //! [`log`] is the seam that everything else sees; [`journal`] is the stream embedded in the process, on a local
-//! directory; `kafka` (feature `kafka`) is the one on an Apache Kafka cluster. Every backend passes the suite in
+//! directory; `kafka` (feature `kafka`) is the one on an Apache Kafka cluster;
+//! [`spill`] is a writer that keeps in a journal what another stream does not take. Every backend passes the suite in
 //! `testing::conformance` (feature `testing`).
 
 pub mod journal;
@@ -9,6 +10,7 @@ pub mod journal;
 pub mod kafka;
 pub mod log;
 pub mod metrics;
+pub mod spill;
 mod spread;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

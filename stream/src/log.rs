@@ -66,6 +66,14 @@ pub enum Refusal {
     /// The stream cannot take records now: a failed disk, an unreachable server, a queue that is full.
     #[error("stream is unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// As [`Refusal::Unavailable`], and the record was certainly not sent: a queue that is full, a server that was
+    /// never reached.
+    #[error("stream is unavailable: {0}")]
+    Unsent(Arc<str>),
+    /// The stream answered that it does not have the record's topic, and that it is not to be made. The record was not
+    /// sent.
+    #[error("stream cannot write to the topic: {0}")]
+    NoTopic(Arc<str>),
     /// The writer was closed.
     #[error("stream is closed")]
     Closed,

@@ -127,6 +127,8 @@ impl Metrics {
             Refusal::TooLarge { .. } => "too_large",
             Refusal::Full { .. } => "full",
             Refusal::Unavailable(_) => "unavailable",
+            Refusal::Unsent(_) => "unsent",
+            Refusal::NoTopic(_) => "no_topic",
             Refusal::Closed => "closed",
         };
         self.refused.with_label_values(&[reason]).inc_by(records);

@@ -1,8 +1,10 @@
 //! Why Kafka cannot be used.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use rdkafka::error::KafkaError;
+
+use crate::log::Refusal;
 
 /// Why a writer or a reader cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -81,8 +83,14 @@ impl Error {
         move |source| Self::Client { action, source }
     }
 
-    /// For those that were refused because of it.
-    pub(super) fn reason(&self) -> Arc<str> {
-        self.to_string().into()
+    /// For the records that were refused because of it: nothing of them was sent.
+    pub(super) fn refusal(&self) -> Refusal {
+        let reason = self.to_string().into();
+        match self {
+            Self::Unreachable { .. } | Self::Client { .. } | Self::Thread(_) => {
+                Refusal::Unsent(reason)
+            }
+            _ => Refusal::NoTopic(reason),
+        }
     }
 }

@@ -53,7 +53,7 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         REFUSED,
         "counter",
         &["reason"],
-        "Records refused: too_large, full, unavailable or closed.",
+        "Records refused: too_large, unavailable (their fate is open), unsent, no_topic or closed.",
     ),
     (
         QUEUE_RECORDS,
@@ -225,6 +225,8 @@ impl Metrics {
             Refusal::TooLarge { .. } => "too_large",
             Refusal::Full { .. } => "full",
             Refusal::Unavailable(_) => "unavailable",
+            Refusal::Unsent(_) => "unsent",
+            Refusal::NoTopic(_) => "no_topic",
             Refusal::Closed => "closed",
         };
         self.refused.with_label_values(&[reason]).inc();

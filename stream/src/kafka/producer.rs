@@ -92,7 +92,8 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Hands the record to librdkafka. Its outcome goes to the batch, now or later.
+    /// Hands the records to librdkafka. Their outcomes go to the batch, now or later. Once its queue is full the rest
+    /// is refused too: else a record could overtake one of its key that found no room.
     pub(super) fn send(
         &self,
         records: &[Record],
@@ -100,9 +101,14 @@ impl Shared {
         batch: &Arc<Batch>,
     ) {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let mut full = None;
         for (place, record) in (0..).zip(records) {
             let ready = to(record).and_then(|ready| check_size(record, &ready).map(|()| ready));
             match (&*current, ready) {
+                (Some(_), Ok(_)) if full.is_some() => {
+                    full.iter()
+                        .for_each(|refusal: &Refusal| batch.refuse(place, refusal.clone()));
+                }
                 (Some(client), Ok(topic)) => {
                     batch.open();
                     let ticket = Ticket {
@@ -110,7 +116,7 @@ impl Shared {
                         place,
                         topic,
                     };
-                    self.send_one(client, record, ticket);
+                    full = self.send_one(client, record, ticket);
                 }
                 (None, _) => batch.refuse(place, Refusal::Closed),
                 (_, Err(refusal)) => batch.refuse(place, refusal),
@@ -118,7 +124,8 @@ impl Shared {
         }
     }
 
-    fn send_one(&self, client: &Client, record: &Record, ticket: Ticket) {
+    /// The refusal when librdkafka's queue is full.
+    fn send_one(&self, client: &Client, record: &Record, ticket: Ticket) -> Option<Refusal> {
         let headers = OwnedHeaders::new_with_capacity(1).insert(rdkafka::message::Header {
             key: "content-type",
             value: Some("application/cloudevents+json"),
@@ -129,12 +136,16 @@ impl Shared {
         if !record.key.is_empty() {
             message = message.key(&record.key[..]);
         }
-        if let Err((error, message)) = client.0.send(message) {
-            let ticket = message.delivery_opaque;
-            let bytes = record.key.len() + record.value.len();
-            let refusal = refused(&error, bytes, &ticket.topic, &self.health);
-            ticket.batch.settle(ticket.place, Err(refusal));
-        }
+        let Err((error, message)) = client.0.send(message) else {
+            return None;
+        };
+        let ticket = message.delivery_opaque;
+        let bytes = record.key.len() + record.value.len();
+        let refusal = refused(&error, bytes, &ticket.topic, &self.health);
+        let full = error.rdkafka_error_code() == Some(Code::QueueFull);
+        let full = full.then(|| refusal.clone());
+        ticket.batch.settle(ticket.place, Err(refusal));
+        full
     }
 
     /// Refuses further records; what is queued is written within `close_deadline_ms`, then `ended`.
@@ -284,7 +295,10 @@ fn refused(error: &KafkaError, bytes: usize, topic: &Ready, health: &Health) -> 
         Code::MessageSizeTooLarge => {}
         _ => health.failed(&reason),
     }
-    Refusal::Unavailable(reason)
+    match code {
+        Code::QueueFull => Refusal::Unsent(reason),
+        _ => Refusal::Unavailable(reason),
+    }
 }
 
 impl ClientContext for Events {

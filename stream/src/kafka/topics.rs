@@ -18,7 +18,7 @@ use super::{
     error::Error,
     metrics::{Metrics, TopicMetrics},
 };
-use crate::log::Topic;
+use crate::log::{Refusal, Topic};
 
 /// A topic that is there.
 #[derive(Debug)]
@@ -39,11 +39,11 @@ impl Ready {
 enum Known {
     Ready(Arc<Ready>),
     /// Asked for in vain; not again before that time.
-    Failed(Arc<str>, Instant),
+    Failed(Refusal, Instant),
 }
 
 /// A topic, or why it cannot be written to at present.
-pub(super) type Found = Result<Arc<Ready>, Arc<str>>;
+pub(super) type Found = Result<Arc<Ready>, Refusal>;
 
 #[derive(Debug)]
 pub(super) struct Topics {
@@ -83,8 +83,8 @@ impl Topics {
                 let fresh = !ready.stale.load(Ordering::Relaxed);
                 fresh.then(|| Ok(Arc::clone(ready)))
             }
-            Known::Failed(reason, until) => {
-                (Instant::now() < *until).then(|| Err(Arc::clone(reason)))
+            Known::Failed(refusal, until) => {
+                (Instant::now() < *until).then(|| Err(refusal.clone()))
             }
         }
     }
@@ -97,7 +97,7 @@ impl Topics {
         }
         let (topics, topic) = (Arc::clone(self), topic.clone());
         let asked = tokio::task::spawn_blocking(move || topics.ask(&topic)).await;
-        asked.unwrap_or_else(|_| Err("the process is ending".into()))
+        asked.unwrap_or_else(|_| Err(Refusal::Unsent("the process is ending".into())))
     }
 
     /// The smallest batch that some topic takes at most.
@@ -121,9 +121,9 @@ impl Topics {
             Ok(limits) => Ok(self.put(topic, limits)),
             Err(error) => {
                 tracing::warn!(%topic, %error, "cannot write to the topic");
-                let reason = error.reason();
-                self.put_failed(topic, Arc::clone(&reason));
-                Err(reason)
+                let refusal = error.refusal();
+                self.put_failed(topic, refusal.clone());
+                Err(refusal)
             }
         }
     }
@@ -153,7 +153,7 @@ impl Topics {
         ready
     }
 
-    fn put_failed(&self, topic: &Topic, reason: Arc<str>) {
+    fn put_failed(&self, topic: &Topic, refusal: Refusal) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(
             |_, known| !matches!(known, Known::Failed(_, until) if *until < Instant::now()),
@@ -161,7 +161,7 @@ impl Topics {
         // Names of topics that are not there must not fill the memory.
         if known.len() < 2 * self.config.topics.count_max {
             let until = Instant::now() + Duration::from_millis(self.config.probe_interval_ms);
-            known.insert(topic.clone(), Known::Failed(reason, until));
+            known.insert(topic.clone(), Known::Failed(refusal, until));
         }
     }
 }

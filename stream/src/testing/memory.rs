@@ -16,7 +16,10 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use self::{reader::MemoryReader, writer::MemoryWriter};
-use crate::log::{Partition, Position, ReadError, Reader, Refusal, StreamId, Topic, Writer};
+use crate::{
+    log::{Partition, Position, ReadError, Reader, Refusal, StreamId, Topic, Writer},
+    spill::Primary,
+};
 
 /// A log in memory. Clones share it.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Faults {
     refuse: Option<Refusal>,
+    replies_lost: bool,
+    calls_refused: Option<Refusal>,
     held: bool,
     bytes_max: Option<u64>,
     record_bytes_max: Option<u64>,
@@ -105,6 +110,21 @@ impl Memory {
     /// Refuses every append this way, until told `None`.
     pub fn refuse(&self, refusal: Option<Refusal>) {
         self.change(|state| state.faults.refuse = refusal);
+    }
+
+    /// Loses replies, until told `false`: what is appended is there, and its writer is told that it is unavailable.
+    pub fn lose_replies(&self, lost: bool) {
+        self.change(|state| state.faults.replies_lost = lost);
+    }
+
+    /// Refuses every other append this way, until told `None`.
+    pub fn refuse_every_other(&self, refusal: Option<Refusal>) {
+        self.change(|state| state.faults.calls_refused = refusal);
+    }
+
+    /// The same log as something that is spilled for.
+    pub fn primary(&self) -> Arc<dyn Primary> {
+        Arc::new(MemoryWriter::new(Arc::clone(&self.shared)))
     }
 
     /// Holds appends back, neither durable nor refused, until told `false`.

@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 
 use super::{Shared, State, Stored, now_ms};
 use crate::{
-    log::{Health, Outcome, Record, Refusal, Writer},
+    log::{Health, Outcome, Record, Refusal, Topic, Writer},
+    spill::{Digest, Found, Primary, Search},
     spread::partition_of,
 };
 
@@ -61,9 +62,18 @@ impl MemoryWriter {
             return Err(records);
         }
         state.calls = state.calls.wrapping_add(1);
+        let other = state.faults.calls_refused.clone();
+        if let Some(refusal) = other.filter(|_| state.calls.is_multiple_of(2)) {
+            return Ok(records.iter().map(|_| Err(refusal.clone())).collect());
+        }
+        let lost = state.faults.replies_lost;
+        let reply = |outcome: Outcome| match lost {
+            true => outcome.and(Err(Refusal::Unavailable("the reply was lost".into()))),
+            false => outcome,
+        };
         Ok(records
             .into_iter()
-            .map(|record| self.store(&mut state, record))
+            .map(|record| reply(self.store(&mut state, record)))
             .collect())
     }
 }
@@ -100,6 +110,48 @@ impl Writer for MemoryWriter {
         Box::pin(async move {
             self.shared.state().closed = true;
             self.shared.changed.send_replace(());
+        })
+    }
+}
+
+impl Primary for MemoryWriter {
+    fn send<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, Vec<Outcome>> {
+        self.append(records.to_vec())
+    }
+
+    fn check(&self, record: &Record) -> Result<(), Refusal> {
+        let bytes = (record.key.len() + record.value.len()) as u64;
+        let bytes_max = self.shared.state().faults.record_bytes_max;
+        match bytes_max.filter(|bytes_max| bytes > *bytes_max) {
+            Some(bytes_max) => Err(Refusal::TooLarge { bytes, bytes_max }),
+            None => Ok(()),
+        }
+    }
+
+    fn reach(&self, _: Vec<Topic>) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            match self.health() {
+                Health::Refusing(reason) => Err(reason),
+                Health::Ready => Ok(()),
+            }
+        })
+    }
+
+    fn find(&self, search: Search) -> BoxFuture<'_, Result<Found, String>> {
+        Box::pin(async move {
+            let mut found = Found::new();
+            let mut state = self.shared.state();
+            for topic in &search.topics {
+                let logs = &self.shared.topic(&mut state, topic).logs;
+                let stored = logs.iter().flat_map(|log| &log.records);
+                for stored in stored.filter(|stored| stored.appended_ms >= search.since_ms) {
+                    let digest = Digest::of(&stored.value);
+                    if search.wanted.contains(&digest) {
+                        *found.entry(digest).or_default() += 1;
+                    }
+                }
+            }
+            Ok(found)
         })
     }
 }
