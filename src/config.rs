@@ -17,7 +17,7 @@ use toml::Value;
 
 pub(crate) use layers::Origin;
 use layers::Setting;
-pub(crate) use place::{Store, StoreKind, Stream, StreamKind};
+pub(crate) use place::{OnUnavailable, Store, StoreKind, Stream, StreamKind};
 pub(crate) use print::{defaults, effective, reference};
 use problem::Problem;
 pub(crate) use problem::nearest;
@@ -29,9 +29,9 @@ const DEFAULT_FILE: &str = "headgate.toml";
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Directory of the journal (`journal/`), the landed tables (`lake/`) and the addresses of the running process
-    /// (`run/`). One process at a time may run on it; with `stream.kind = "kafka"` and `store.kind = "s3"` a gateway
-    /// and a sink may, for nothing but `run/` is in it.
+    /// Directory of the journal (`journal/`), of what a gateway keeps for Kafka (`spill/`), the landed tables (`lake/`)
+    /// and the addresses of the running process (`run/`). One process at a time may run on it; with
+    /// `stream.kind = "kafka"` and `store.kind = "s3"` one gateway and one sink may.
     pub(crate) data_dir: PathBuf,
     /// How events are taken.
     pub(crate) gateway: headgate_gateway::Config,
@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) journal: headgate_stream::journal::Config,
     /// The stream between processes, where `stream.kind` is `kafka`.
     pub(crate) kafka: headgate_stream::kafka::Config,
+    /// What a gateway keeps on disk while Kafka does not take it, where `stream.on_stream_unavailable` is `spill`.
+    pub(crate) spill: headgate_stream::spill::Config,
     /// How events become tables.
     pub(crate) sink: headgate_sink::Config,
     /// Where tables are.
@@ -65,6 +67,7 @@ impl Default for Config {
             stream: Stream::default(),
             journal: headgate_stream::journal::Config::default(),
             kafka: headgate_stream::kafka::Config::default(),
+            spill: headgate_stream::spill::Config::default(),
             sink: headgate_sink::Config::default(),
             store: Store::default(),
             s3: headgate_sink::store::s3::Config::default(),
@@ -161,6 +164,11 @@ impl Config {
         self.data_dir.join("journal")
     }
 
+    /// The directory of what a gateway keeps for Kafka.
+    pub(crate) fn spill_dir(&self) -> PathBuf {
+        self.data_dir.join("spill")
+    }
+
     /// Every value that breaks a rule: its dotted key, and what is wrong and allowed.
     fn problems(&self) -> Vec<(String, String)> {
         let mut crates = vec![
@@ -171,7 +179,9 @@ impl Config {
         // What is not used may lack what it would need.
         if self.stream.kind == StreamKind::Kafka {
             crates.push(("kafka", self.kafka.problems()));
+            crates.push(("spill", self.spill.problems()));
         }
+        crates.push(("stream", self.stream.problems(self.kafka.topics.count_max)));
         if self.store.kind == StoreKind::S3 {
             crates.push(("s3", self.s3.problems()));
             crates.push(("s3", place::deadlines(&self.s3, &self.sink)));

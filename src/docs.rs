@@ -41,6 +41,7 @@ fn metrics() -> String {
         ("Gateway", headgate_gateway::metrics::CATALOG),
         ("Journal", headgate_stream::metrics::CATALOG),
         ("Kafka", headgate_stream::kafka::CATALOG),
+        ("Spill", headgate_stream::spill::CATALOG),
         ("Sink", headgate_sink::metrics::CATALOG),
         ("Compaction", headgate_sink::compact::CATALOG),
         ("Process", crate::metrics::CATALOG),

@@ -47,6 +47,7 @@ fuzz_target!(|input: &[u8]| {
         topics: topics.clone(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),
+        notes: Vec::new(),
         clock: clock::system(),
     };
     let mut config = Config::default();

@@ -43,6 +43,7 @@ fn collector() -> Collector {
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),
+        notes: Vec::new(),
         clock: clock::system(),
     };
     Collector::new(&Config::default(), parts).unwrap()

@@ -29,6 +29,8 @@ pub struct AdminState {
     pub registry: Registry,
     /// `/ready` is 200 when none of these has a reason, else 503 with the reasons.
     pub checks: Vec<Check>,
+    /// What an operator should know though the process is ready: shown by `/ready` as `degraded`.
+    pub notes: Vec<Check>,
     /// `/version`.
     pub version: &'static str,
     /// Connections at once; more are closed at once.
@@ -93,8 +95,10 @@ fn answer(state: &AdminState, request: &Request<Incoming>) -> Response<Full<Byte
 }
 
 fn ready(state: &AdminState) -> Response<Full<Bytes>> {
-    let reasons: Vec<String> = state.checks.iter().filter_map(|check| check()).collect();
-    let (status, body) = if reasons.is_empty() {
+    let told =
+        |checks: &[Check]| -> Vec<String> { checks.iter().filter_map(|check| check()).collect() };
+    let (reasons, notes) = (told(&state.checks), told(&state.notes));
+    let (status, mut body) = if reasons.is_empty() {
         (StatusCode::OK, serde_json::json!({"ready": true}))
     } else {
         (
@@ -102,6 +106,9 @@ fn ready(state: &AdminState) -> Response<Full<Bytes>> {
             serde_json::json!({"ready": false, "reasons": reasons}),
         )
     };
+    if !notes.is_empty() {
+        body["degraded"] = notes.into();
+    }
     reply::json(status, body.to_string().into_bytes())
 }
 

@@ -76,9 +76,9 @@ impl Collector {
         Ok(Self {
             writer: parts.writer,
             schemas: parts.schemas,
-            topics: parts.topics,
             clock: parts.clock,
-            rules: judge::Rules::new(config),
+            rules: judge::Rules::new(config, &parts.topics),
+            topics: parts.topics,
             append_timeout: Duration::from_millis(timeouts.append_timeout_ms),
             retry_after_s: timeouts.retry_after_s,
             bounds: protocol::Bounds::new(config),
@@ -218,6 +218,7 @@ impl Collector {
             }
         }
 
+        self.metrics.unrouted(judge.unrouted());
         let (records, verdicts) = judge.finish(&self.topics);
         self.metrics.batch(verdicts.len());
         let outcomes = self.append(records).await;

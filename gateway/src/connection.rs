@@ -160,6 +160,7 @@ mod tests {
             topics: Topics::default(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),
+            notes: Vec::new(),
             clock: clock::system(),
         };
         let config = Config::default();

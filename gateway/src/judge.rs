@@ -1,13 +1,13 @@
 //! Whether an event is taken, and the record that is made of it: one buffer per request holds them all.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use headgate_schemas::{
     event::{BAD_EVENTS, Data, Event, Reason, Rejected, Violation},
     schema::Schema,
 };
-use headgate_stream::log::Record;
+use headgate_stream::log::{Record, Topic};
 
 use crate::{
     admission::Held,
@@ -20,6 +20,7 @@ use crate::{
         split::{Item, encoding_fault},
     },
     server::Topics,
+    template::Template,
 };
 
 /// About what an envelope adds to an event's bytes, to size the buffer at the first go.
@@ -31,11 +32,13 @@ pub(crate) struct Rules {
     source_default: String,
     events_max: u32,
     event_bytes_max: usize,
+    template: Option<Arc<Template>>,
 }
 
 impl Rules {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, topics: &Topics) -> Self {
         Self {
+            template: topics.template.clone(),
             source_default: config.source_default.clone(),
             events_max: config.limits.batch_events_max,
             event_bytes_max: usize::try_from(config.limits.event_bytes_max).unwrap_or(usize::MAX),
@@ -66,6 +69,8 @@ struct Span {
     value: Range<usize>,
     key_end: usize,
     valid: bool,
+    /// By the template.
+    topic: Option<Topic>,
 }
 
 /// Judges the events of one request.
@@ -81,6 +86,7 @@ pub(crate) struct Judge<'a, 'h> {
     verdicts: Vec<Verdict<'a>>,
     held: &'a mut Held<'h>,
     admitted: usize,
+    unrouted: u64,
 }
 
 impl<'a, 'h> Judge<'a, 'h> {
@@ -107,6 +113,7 @@ impl<'a, 'h> Judge<'a, 'h> {
             verdicts: Vec::with_capacity(events),
             held,
             admitted,
+            unrouted: 0,
         })
     }
 
@@ -219,10 +226,12 @@ impl<'a, 'h> Judge<'a, 'h> {
         event.write(&mut self.buffer);
         let end = self.buffer.len();
         self.buffer.extend_from_slice(event.identity().as_bytes());
+        let topic = self.route(&event);
         self.spans.push(Span {
             value: start..end,
             key_end: self.buffer.len(),
             valid: true,
+            topic,
         });
         let id = event.id;
         self.verdicts.push(Verdict {
@@ -230,6 +239,19 @@ impl<'a, 'h> Judge<'a, 'h> {
             errors: Vec::new(),
         });
         self.admit()
+    }
+
+    /// The event's topic, where a template names it and there may be one more.
+    fn route(&mut self, event: &Event<'_>) -> Option<Topic> {
+        let template = self.rules.template.as_ref()?;
+        let topic = template.topic(&event.kind, &event.source);
+        self.unrouted += u64::from(topic.is_none());
+        topic
+    }
+
+    /// Events that went to the common topic because there may be no more topics.
+    pub(crate) fn unrouted(&self) -> u64 {
+        self.unrouted
     }
 
     fn reject(
@@ -262,6 +284,7 @@ impl<'a, 'h> Judge<'a, 'h> {
             value: start..end,
             key_end: end,
             valid: false,
+            topic: None,
         });
         self.verdicts.push(Verdict { id, errors });
         self.admit()
@@ -281,10 +304,10 @@ impl<'a, 'h> Judge<'a, 'h> {
     pub(crate) fn finish(self, topics: &Topics) -> (Vec<Record>, Vec<Verdict<'a>>) {
         let buffer = Bytes::from(self.buffer);
         let record = |span: Span| Record {
-            topic: if span.valid {
-                topics.events.clone()
-            } else {
-                topics.bad_events.clone()
+            topic: match (span.topic, span.valid) {
+                (Some(topic), _) => topic,
+                (None, true) => topics.events.clone(),
+                (None, false) => topics.bad_events.clone(),
             },
             key: buffer.slice(span.value.end..span.key_end),
             value: buffer.slice(span.value),

@@ -17,7 +17,9 @@ pub mod metrics;
 mod protocol;
 mod reply;
 pub mod server;
+pub mod template;
 
 pub use collect::Collector;
 pub use config::Config;
 pub use server::{Error, Gateway, Parts, Topics};
+pub use template::Template;

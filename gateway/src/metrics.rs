@@ -87,6 +87,12 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         &[],
         "Requests answered 500 because of a defect in the gateway.",
     ),
+    (
+        "headgate_gateway_unrouted_events_total",
+        "counter",
+        &[],
+        "Valid events that went to the common topic because a topic of their own would have been one more than kafka.topics.count_max allows.",
+    ),
 ];
 
 const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -118,6 +124,7 @@ pub(crate) struct Metrics {
     parked: IntGauge,
     closed: IntCounterVec,
     panics: IntCounter,
+    unrouted: IntCounter,
 }
 
 impl Metrics {
@@ -143,6 +150,7 @@ impl Metrics {
             parked: gauge(registry, 10)?,
             closed: counters(registry, 11)?,
             panics: counters(registry, 12)?.with_label_values::<&str>(&[]),
+            unrouted: counters(registry, 13)?.with_label_values::<&str>(&[]),
         })
     }
 
@@ -205,6 +213,10 @@ impl Metrics {
 
     pub(crate) fn panicked(&self) {
         self.panics.inc();
+    }
+
+    pub(crate) fn unrouted(&self, events: u64) {
+        self.unrouted.inc_by(events);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     config::Config,
     connection::{self, Shared},
     drain::Drain,
+    template::Template,
 };
 
 /// How many connections the kernel may hold that were not accepted yet.
@@ -37,6 +38,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Further reasons for `/ready` to say no, from other parts of the same process.
     pub checks: Vec<Check>,
+    /// What `/ready` is to tell as `degraded` while it says yes.
+    pub notes: Vec<Check>,
     /// The wall clock: [`crate::clock::system`] but for tests.
     pub clock: Clock,
 }
@@ -44,8 +47,11 @@ pub struct Parts {
 /// The topics that the gateway writes to.
 #[derive(Debug, Clone)]
 pub struct Topics {
-    /// Takes events that are valid. Default `events`.
+    /// Takes events that are valid; with a template, those that would need more topics than there may be. Default
+    /// `events`.
     pub events: Topic,
+    /// Names a topic for each valid event. Default none.
+    pub template: Option<Arc<Template>>,
     /// Takes events that were rejected, with the reasons. Default `bad_events`.
     pub bad_events: Topic,
 }
@@ -54,6 +60,7 @@ impl Default for Topics {
     fn default() -> Self {
         Self {
             events: Topic::new("events"),
+            template: None,
             bad_events: Topic::new("bad_events"),
         }
     }
@@ -105,6 +112,7 @@ impl Gateway {
         let state = AdminState {
             registry: parts.registry.clone(),
             checks,
+            notes: parts.notes.clone(),
             version: env!("CARGO_PKG_VERSION"),
             connections_max: config.admin.connections_max,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use headgate_gateway::admin::{self, AdminState, Check};
-use headgate_gateway::{Gateway, Topics, clock};
+use headgate_gateway::{Gateway, clock};
 use headgate_schemas::registry::SharedRegistry;
 use headgate_sink::{Health, Sink};
 use headgate_stream::log::Reader;
@@ -19,7 +19,7 @@ use super::Role;
 use super::addresses::Addresses;
 use super::reload::Reloader;
 use super::running::{Running, Stops};
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use crate::config::Config;
 use crate::lake;
 use crate::metrics::Metrics;
@@ -58,7 +58,7 @@ impl Opened {
         let metrics = Metrics::new(&registry)?;
         metrics.schemas_loaded(schemas.load().schemas().count());
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        let topics = Topics::default();
+        let topics = stream::topics(config)?;
         let stops = Stops::default();
         let mut stream = Stream::open(config, role, &topics, &registry)?;
         let sink = match role.lands() {
@@ -67,8 +67,10 @@ impl Opened {
         };
         let face = match role.takes() {
             true => {
+                let writer = block_in_place(|| stream.writer(&registry))?;
                 let parts = headgate_gateway::Parts {
-                    writer: block_in_place(|| stream.writer())?,
+                    writer,
+                    notes: stream.notes(),
                     schemas: Arc::clone(&schemas),
                     topics,
                     registry,
@@ -189,6 +191,7 @@ fn admin_face(
     let state = AdminState {
         registry,
         checks,
+        notes: Vec::new(),
         version: env!("CARGO_PKG_VERSION"),
         connections_max: config.gateway.admin.connections_max,
     };

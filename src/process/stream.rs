@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use headgate_gateway::Topics;
+use headgate_gateway::admin::Check;
 use headgate_stream::journal::{self, Journal};
-use headgate_stream::kafka::{Kafka, Subscription};
+use headgate_stream::kafka::{self, Kafka, Subscription};
 use headgate_stream::log::{Reader, Topic, Writer};
+use headgate_stream::spill::{self, Spill};
 use prometheus::Registry;
 
 use super::Role;
-use crate::config::{Config, StreamKind};
+use crate::config::{Config, OnUnavailable, StreamKind};
 
 /// The name under which the journal keeps how far the sinks have landed.
 const JOURNAL_READERS: &str = "sink";
@@ -22,14 +24,40 @@ const KAFKA_STREAM: &str = "events";
 /// Where a process's events go and come from.
 pub(crate) struct Stream {
     backend: Backend,
-    topics: [Topic; 2],
+    topics: Topics,
+    spilling: Spilling,
     /// Kafka's writers are closed one by one; the journal closes its own.
     writers: Vec<Arc<dyn Writer>>,
+    notes: Vec<Check>,
 }
 
 enum Backend {
     Journal(Journal),
     Kafka(Kafka),
+}
+
+/// What is spilled, and whether anything is.
+struct Spilling {
+    config: spill::Config,
+    takes: bool,
+}
+
+/// The topics that are configured.
+///
+/// # Errors
+/// The template is wrong, which a configuration's validation tells before.
+pub(crate) fn topics(config: &Config) -> Result<Topics> {
+    let topics_max = config.kafka.topics.count_max;
+    let template = config.stream.template(topics_max);
+    let template = template.map_err(|reason| anyhow!("stream.topic {reason}"))?;
+    Ok(Topics {
+        events: match &template {
+            Some(template) => template.fallback(),
+            None => Topic::new(&config.stream.topic),
+        },
+        template: template.map(Arc::new),
+        bad_events: Topic::new(&config.stream.bad_events_topic),
+    })
 }
 
 impl Stream {
@@ -43,7 +71,6 @@ impl Stream {
         topics: &Topics,
         registry: &Registry,
     ) -> Result<Self> {
-        let topics = [topics.events.clone(), topics.bad_events.clone()];
         let backend = match config.stream.kind {
             StreamKind::Journal => {
                 ensure!(
@@ -55,42 +82,87 @@ impl Stream {
                     dir: config.journal_dir(),
                     ..config.journal.clone()
                 };
-                Backend::Journal(Journal::open(settings, &topics, registry)?)
+                Backend::Journal(Journal::open(settings, &named(topics), registry)?)
             }
             StreamKind::Kafka => Backend::Kafka(Kafka::new(config.kafka.clone(), registry)?),
         };
+        let spilling = Spilling {
+            config: spill::Config {
+                dir: config.spill_dir(),
+                ..config.spill.clone()
+            },
+            takes: config.stream.on_stream_unavailable == OnUnavailable::Spill,
+        };
         Ok(Self {
             backend,
-            topics,
+            topics: topics.clone(),
+            spilling,
             writers: Vec::new(),
+            notes: Vec::new(),
         })
     }
 
-    /// A writer for the gateway. Blocks until Kafka's topics are known to be there.
+    /// A writer for the gateway. Blocks until Kafka's topics are known to be there, or, where a spill stands in for it,
+    /// until Kafka is known not to answer.
     ///
     /// # Errors
-    /// Kafka cannot be reached, or a topic is missing and may not be made.
-    pub(crate) fn writer(&mut self) -> Result<Arc<dyn Writer>> {
-        let writer = match &self.backend {
+    /// A topic is missing and may not be made; the spill cannot be opened; Kafka cannot be reached and nothing stands in
+    /// for it.
+    pub(crate) fn writer(&mut self, registry: &Registry) -> Result<Arc<dyn Writer>> {
+        let kafka = match &self.backend {
             Backend::Journal(journal) => return Ok(journal.writer()),
-            Backend::Kafka(kafka) => kafka.writer(&self.topics)?,
+            Backend::Kafka(kafka) => kafka,
         };
-        self.writers.push(Arc::clone(&writer));
-        Ok(writer)
+        let topics = named(&self.topics);
+        let Spilling { config, takes } = &self.spilling;
+        // What was spilled before is forwarded, whatever is to be done from now on.
+        if !takes && !config.dir.exists() {
+            let writer = kafka.writer(&topics)?;
+            self.writers.push(Arc::clone(&writer));
+            return Ok(writer);
+        }
+        let (primary, down) = match kafka.primary(&topics) {
+            Err(error @ kafka::Error::Unreachable { .. }) if *takes => {
+                (kafka.primary(&[])?, Some(error.to_string()))
+            }
+            opened => (opened?, None),
+        };
+        let parts = spill::Parts {
+            primary,
+            topics: topics.to_vec(),
+            takes: *takes,
+            down,
+        };
+        let spill = Arc::new(Spill::open(config.clone(), parts, registry)?);
+        let told = Arc::clone(&spill);
+        self.notes.push(Arc::new(move || told.degraded()));
+        self.writers.push(Arc::clone(&spill) as Arc<dyn Writer>);
+        Ok(spill)
+    }
+
+    /// What an operator should know of the writer though it takes everything.
+    pub(crate) fn notes(&self) -> Vec<Check> {
+        self.notes.clone()
     }
 
     /// The readers that the sink lands. Blocks until Kafka's topics are known to be there.
     ///
     /// # Errors
-    /// As [`Stream::writer`].
+    /// Kafka cannot be reached, or a topic is missing and may not be made.
     pub(crate) fn readers(&self) -> Result<Vec<Box<dyn Reader>>> {
         match &self.backend {
             Backend::Journal(journal) => {
                 let reader = |topic| Ok(journal.reader(topic, JOURNAL_READERS)?);
-                self.topics.iter().map(reader).collect()
+                named(&self.topics).iter().map(reader).collect()
             }
             Backend::Kafka(kafka) => {
-                let subscription = Subscription::Topics(self.topics.to_vec());
+                let subscription = match &self.topics.template {
+                    None => Subscription::Topics(named(&self.topics).to_vec()),
+                    Some(template) => {
+                        let bad_events = self.topics.bad_events.as_str().replace('.', "[.]");
+                        Subscription::Pattern(format!("^({}|{bad_events})$", template.pattern()))
+                    }
+                };
                 Ok(vec![kafka.reader(KAFKA_STREAM, &subscription)?])
             }
         }
@@ -106,4 +178,9 @@ impl Stream {
             Backend::Kafka(kafka) => kafka.close().await,
         }
     }
+}
+
+/// The topics that are known by name.
+fn named(topics: &Topics) -> [Topic; 2] {
+    [topics.events.clone(), topics.bad_events.clone()]
 }

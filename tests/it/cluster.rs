@@ -40,7 +40,7 @@ fn s3_environment(s3: &Service) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn kafka_environment(bootstrap: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn kafka_environment(bootstrap: &str) -> Vec<(&'static str, String)> {
     let servers = format!("[\"{bootstrap}\"]");
     let mut environment = vec![("HEADGATE__KAFKA__BOOTSTRAP_SERVERS", servers)];
     for (name, value) in [
@@ -192,25 +192,25 @@ impl Drop for Cluster {
 }
 
 /// A process; killed when dropped.
-struct Node {
-    child: Child,
-    file: PathBuf,
+pub(crate) struct Node {
+    pub(crate) child: Child,
+    pub(crate) file: PathBuf,
 }
 
 impl Node {
     /// Where it listens, once it does.
-    fn address(&mut self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&mut self, name: &str) -> SocketAddr {
         address(&addresses(&mut self.child, &self.file), name)
     }
 
-    fn ended(&mut self) -> bool {
+    pub(crate) fn ended(&mut self) -> bool {
         wait_for("the end of a process", || {
             self.child.try_wait().expect("a child")
         })
         .success()
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a pid"), Signal::TERM).expect("it runs");
         assert!(self.ended(), "{} did not end well", self.file.display());

@@ -15,3 +15,5 @@ mod reload;
 mod schemas;
 mod services;
 mod shutdown;
+mod spill;
+mod templates;

@@ -54,6 +54,14 @@ impl Service {
         service
     }
 
+    /// Has the script do something to the server, such as `kill`.
+    pub(crate) fn run(&self, command: &str, arguments: &[&str]) {
+        let mut script = Command::new(&self.script);
+        let ran = script.arg(command).arg(self.dir.path()).args(arguments);
+        let ran = ran.stdin(Stdio::null()).output().expect("the script runs");
+        assert!(ran.status.success(), "{command}: {}", stderr(&ran));
+    }
+
     /// A setting that the script printed.
     #[track_caller]
     pub(crate) fn setting(&self, name: &str) -> &str {

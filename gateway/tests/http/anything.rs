@@ -49,6 +49,7 @@ proptest! {
             topics: topics.clone(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),
+            notes: Vec::new(),
             clock: clock::system(),
         };
         let collector = Collector::new(&Config::default(), parts).unwrap();

@@ -64,6 +64,7 @@ async fn an_address_in_use_is_an_error_that_names_key_and_address() {
             topics: Topics::default(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),
+            notes: Vec::new(),
             clock: clock::system(),
         };
         Gateway::bind(config, parts)

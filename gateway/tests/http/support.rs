@@ -73,6 +73,7 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
         topics: topics.clone(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),
+        notes: Vec::new(),
         clock: clock::system(),
     };
     let gateway = Gateway::bind(config, parts).unwrap();
