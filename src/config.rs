@@ -180,6 +180,7 @@ impl Config {
         if self.stream.kind == StreamKind::Kafka {
             crates.push(("kafka", self.kafka.problems()));
             crates.push(("spill", self.spill.problems()));
+            crates.push(("kafka", place::patience(self)));
         }
         crates.push(("stream", self.stream.problems(self.kafka.topics.count_max)));
         if self.store.kind == StoreKind::S3 {

@@ -4,6 +4,8 @@ use headgate_gateway::template::{self, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Config;
+
 /// `[stream]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -117,6 +119,17 @@ pub(crate) enum StoreKind {
     Local,
     /// A bucket of Amazon S3 or of a server that speaks its protocol.
     S3,
+}
+
+/// The gateway gives an append up from outside: Kafka must have refused before, or nothing is left to be spilled.
+pub(super) fn patience(config: &Config) -> Vec<(&'static str, String)> {
+    let append_timeout_ms = config.gateway.timeouts.append_timeout_ms;
+    let spills = config.stream.on_stream_unavailable == OnUnavailable::Spill;
+    if !spills || config.kafka.produce_deadline_ms < append_timeout_ms {
+        return Vec::new();
+    }
+    let reason = format!("must be below gateway.timeouts.append_timeout_ms ({append_timeout_ms})");
+    vec![("produce_deadline_ms", reason)]
 }
 
 /// The sink gives an operation up from outside: the store must have given up before, or its own retries are cut off.

@@ -186,3 +186,39 @@ fn passwords_of_kafka_are_not_printed() {
     );
     assert!(!printed.contains("hunter2"), "{printed}");
 }
+
+#[test]
+fn topics_and_their_template_are_judged() {
+    let problems = |stream: &str| {
+        let toml = format!("[kafka]\nbootstrap_servers = ['a:1']\n[stream]\n{stream}\n");
+        loading(&toml, &[], vec![]).err().unwrap_or_default()
+    };
+    let kafka = "kind = 'kafka'\n";
+    assert_eq!(problems(&format!("{kafka}topic = 'events.{{type}}'")), "");
+    assert_eq!(problems("topic = 'clicks'"), "");
+    for (stream, told) in [
+        (
+            "topic = 'events.{type}'".to_owned(),
+            "stream.kind = \"kafka\"",
+        ),
+        (format!("{kafka}topic = '{{type}}'"), "must begin with text"),
+        (format!("{kafka}topic = 'a b'"), "1 to 249"),
+        (
+            format!("{kafka}topic = 'bad_{{type}}'"),
+            "must not be one of the names",
+        ),
+        (format!("{kafka}topic = 'bad_events'"), "must differ"),
+    ] {
+        assert!(
+            problems(&stream).contains(told),
+            "{stream}: {}",
+            problems(&stream)
+        );
+    }
+    let slow = "[gateway.timeouts]\nappend_timeout_ms = 5000\n[kafka]\nbootstrap_servers = ['a:1']\n[stream]\nkind = 'kafka'";
+    let told = loading(slow, &[], vec![]).expect_err("nothing would be spilled");
+    assert!(
+        told.contains("kafka.produce_deadline_ms") && told.contains("append_timeout_ms"),
+        "{told}"
+    );
+}

@@ -15,7 +15,7 @@ fn each_type_has_its_topic_and_a_sink_lands_all_of_them_a_new_one_too() {
         request(address, "POST", "/v1/events", &json, events.as_bytes()).expect("a reply")
     };
     let viewed = r#"{"type":"screen_viewed","data":{"name":"home"}}"#;
-    let signed = r#"{"type":"signed_up","userid":"u1","data":{"method":"email"}}"#;
+    let signed = r#"{"type":"signed_up","userid":"u1","data":{"method":"password"}}"#;
     let added = r#"{"type":"no_such_type","data":{}}"#;
     let reply = post(&format!("[{viewed},{viewed},{added}]"));
     assert_eq!(reply.json()["accepted"], 2, "{}", reply.body);

@@ -1,9 +1,12 @@
 //! What each event is told.
 
-use headgate_stream::log::Refusal;
+use std::sync::Arc;
+
+use headgate_gateway::Template;
+use headgate_stream::log::{Refusal, Topic};
 use serde_json::{Value, json};
 
-use crate::support::start;
+use crate::support::{start, start_with};
 
 const GOOD: &str = r#"{"type":"order_completed","id":"a","data":{"order_id":"o","items":[]}}"#;
 const BAD: &str =
@@ -331,4 +334,34 @@ async fn a_stream_that_does_not_answer_in_time_makes_events_retry_under_their_id
     assert_eq!(json["retry"], 1);
     assert_eq!(json["results"][0]["status"], "retry");
     assert_eq!(json["results"][0]["id"], "a");
+}
+
+#[tokio::test]
+async fn a_template_names_the_topic_of_each_event_and_past_the_bound_they_share_one() {
+    let gateway = start_with(
+        |_| {},
+        |parts| {
+            let template = Template::parse("by.{source}", 1).unwrap().unwrap();
+            parts.topics.events = template.fallback();
+            parts.topics.template = Some(Arc::new(template));
+        },
+    );
+    let event = |source: &str| format!(r#"{{"type":"loose","source":"{source}","data":{{}}}}"#);
+    let body = format!(
+        "[{},{},{},{{}}]",
+        event("first"),
+        event("/b"),
+        event("first")
+    );
+    let reply = gateway.post("", body).await;
+    assert_eq!(reply.json()["accepted"], 3, "{}", reply.json());
+    let count = |topic: &str| gateway.memory.values(&Topic::new(topic)).len();
+    assert_eq!((count("by.first"), count("by.other")), (2, 1));
+    assert_eq!(gateway.bad_events().len(), 1);
+    assert_eq!(
+        gateway
+            .metric("headgate_gateway_unrouted_events_total")
+            .await,
+        1.0
+    );
 }

@@ -1,10 +1,12 @@
 //! Probes, metrics, and the end.
 
+use std::sync::Arc;
+
 use headgate_gateway::{Config, Error, Gateway, Parts, Topics, clock, metrics};
 use headgate_schemas::registry::{Registry, SharedRegistry};
 use headgate_stream::testing::memory::Memory;
 
-use crate::support::{Client, PATIENCE, get, start};
+use crate::support::{Client, PATIENCE, get, start, start_with};
 
 const EVENT: &str = r#"{"type":"loose","id":"1"}"#;
 
@@ -138,4 +140,20 @@ async fn a_drain_ends_at_its_deadline_whatever_is_in_work() {
         .unwrap()
         .unwrap();
     assert!(working.is_closed().await);
+}
+
+#[tokio::test]
+async fn what_is_degraded_is_told_without_making_it_unready() {
+    let gateway = start_with(
+        |_| {},
+        |parts| parts.notes = vec![Arc::new(|| Some("spilling".to_owned())), Arc::new(|| None)],
+    );
+    let ready = get(gateway.admin, "/ready").await;
+    let body = ready.json();
+    assert_eq!(
+        (ready.status, &body["ready"]),
+        (200, &true.into()),
+        "{body}"
+    );
+    assert_eq!(body["degraded"], serde_json::json!(["spilling"]));
 }

@@ -52,6 +52,14 @@ pub(crate) struct Running {
 
 /// A gateway with the default settings but for what `change` changes.
 pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
+    start_with(change, |_| {})
+}
+
+/// The same with other parts.
+pub(crate) fn start_with(
+    change: impl FnOnce(&mut Config),
+    prepare: impl FnOnce(&mut Parts),
+) -> Running {
     let memory = Memory::new(1);
     let dir = tempfile::tempdir().unwrap();
     for (event, schema) in [("order_completed", ORDER), ("loose", LOOSE)] {
@@ -66,16 +74,17 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
     config.admin.listen = ([127, 0, 0, 1], 0).into();
     change(&mut config);
     assert_eq!(config.problems(), vec![]);
-    let topics = Topics::default();
-    let parts = Parts {
+    let mut parts = Parts {
         writer: memory.writer(),
         schemas: Arc::new(SharedRegistry::new(schemas)),
-        topics: topics.clone(),
+        topics: Topics::default(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),
         notes: Vec::new(),
         clock: clock::system(),
     };
+    prepare(&mut parts);
+    let topics = parts.topics.clone();
     let gateway = Gateway::bind(config, parts).unwrap();
     let (addr, admin) = (gateway.addr(), gateway.admin_addr());
     let shutdown = CancellationToken::new();

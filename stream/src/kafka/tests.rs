@@ -5,6 +5,7 @@ mod broker;
 mod mock;
 mod reading;
 mod real;
+mod searching;
 
 use std::{
     sync::Arc,

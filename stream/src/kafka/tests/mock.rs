@@ -138,6 +138,8 @@ async fn a_full_queue_refuses_at_once_and_what_it_holds_is_written() {
     let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(written, 10, "{outcomes:?}");
     assert!(outcomes[..10].iter().all(Result::is_ok), "{outcomes:?}");
+    let unsent = |outcome: &Outcome| matches!(outcome, Err(Refusal::Unsent(_)));
+    assert!(outcomes[10..].iter().all(unsent), "{outcomes:?}");
     until("the queue's failure is forgotten", || {
         writer.health() == Health::Ready
     })

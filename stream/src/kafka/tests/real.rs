@@ -198,7 +198,7 @@ async fn a_topic_that_appears_later_is_made_on_its_first_record_or_refused() {
             record(&known, "k", "e"),
         ])
         .await;
-    let refused = |outcome: &Outcome, word: &str| matches!(outcome, Err(Refusal::Unavailable(reason)) if reason.contains(word));
+    let refused = |outcome: &Outcome, word: &str| matches!(outcome, Err(Refusal::NoTopic(reason)) if reason.contains(word));
     assert!(
         refused(&outcomes[0], "count_max") && refused(&outcomes[1], "a b"),
         "{outcomes:?}"
@@ -296,7 +296,7 @@ async fn nothing_listening_is_an_error_at_the_start_and_a_writer_without_topics_
     until("the writer refuses", || waiting.health() != Health::Ready).await;
     let outcomes = waiting.append(numbered(&topic, "k", 0..1)).await;
     assert!(
-        matches!(outcomes[..], [Err(Refusal::Unavailable(_))]),
+        matches!(outcomes[..], [Err(Refusal::Unsent(_))]),
         "{outcomes:?}"
     );
 }
