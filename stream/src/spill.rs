@@ -21,6 +21,7 @@ mod doubts;
 mod entry;
 mod forward;
 mod metrics;
+mod outcome;
 mod primary;
 mod recount;
 #[cfg(test)]
@@ -131,28 +132,7 @@ impl Spill {
             .and_then(|lag| lag.records)
             .unwrap_or(0);
         let (counting, _) = assigned(&journal, &topic)?;
-        let breaker = Breaker::default();
-        if let Some(reason) = &parts.down {
-            breaker.trip(reason);
-        }
-        let core = Arc::new(Core {
-            config,
-            metrics,
-            primary: parts.primary,
-            written: journal.writer(),
-            journal,
-            topic,
-            topics: parts.topics,
-            takes: parts.takes,
-            breaker,
-            backlog: Backlog::new(left),
-            doubts: Doubts::default(),
-            stuck: Mutex::default(),
-            wake: tokio::sync::Notify::new(),
-            closed: false.into(),
-            under_way: 0.into(),
-            quiet: tokio::sync::Notify::new(),
-        });
+        let core = Arc::new(core(config, parts, metrics, journal, topic, left));
         let interrupted = (cursor.written.sending.clone(), cursor.written.began_ms);
         let recount = Recount {
             core: Arc::clone(&core),
@@ -212,6 +192,38 @@ impl Drop for Spill {
         self.stop.send_replace(true);
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn core(
+    config: Config,
+    parts: Parts,
+    metrics: Metrics,
+    journal: Journal,
+    topic: Topic,
+    left: u64,
+) -> Core {
+    let breaker = Breaker::default();
+    if let Some(reason) = &parts.down {
+        breaker.trip(reason);
+    }
+    Core {
+        config,
+        metrics,
+        primary: parts.primary,
+        written: journal.writer(),
+        journal,
+        topic,
+        topics: parts.topics,
+        takes: parts.takes,
+        breaker,
+        backlog: Backlog::new(left),
+        doubts: Doubts::default(),
+        stuck: Mutex::default(),
+        wake: tokio::sync::Notify::new(),
+        closed: false.into(),
+        under_way: 0.into(),
+        quiet: tokio::sync::Notify::new(),
     }
 }
 

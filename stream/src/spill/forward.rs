@@ -2,7 +2,6 @@
 //! unavailable it is the only one that tries it.
 
 use std::{
-    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,12 +9,13 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    batch::{Batch, Item},
+    batch::Batch,
     core::{Core, now_ms},
     cursor::Cursor,
-    primary::{Digest, Found},
+    outcome::{self, Trouble},
+    primary::Found,
 };
-use crate::log::{Delivery, Outcome, Partition, Position, ReadError, Reader, Record, Refusal};
+use crate::log::{Delivery, Health, Partition, Position, Reader};
 
 pub(super) struct Forwarder {
     pub(super) core: Arc<Core>,
@@ -34,23 +34,6 @@ pub(super) struct Forwarder {
     pub(super) found: Found,
     /// Not before then is more sent.
     pub(super) next: Instant,
-}
-
-/// Why a step was not made.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error("{0}")]
-    Primary(String),
-    #[error("the spill cannot be read: {0}")]
-    Read(#[from] ReadError),
-    #[error("how far was forwarded cannot be written down: {0}")]
-    Cursor(#[from] io::Error),
-    #[error("a spilled record cannot be set aside: {0}")]
-    SetAside(Refusal),
-    #[error("a spilled record was written by another version")]
-    Version,
-    #[error("the spill is being closed")]
-    Stopped,
 }
 
 impl Forwarder {
@@ -98,7 +81,7 @@ impl Forwarder {
             }
             // It answered; the writer itself may not have noticed yet.
             None => {
-                if let crate::log::Health::Refusing(reason) = self.core.primary.health() {
+                if let Health::Refusing(reason) = self.core.primary.health() {
                     return Err(Trouble::Primary(reason));
                 }
             }
@@ -198,7 +181,7 @@ impl Forwarder {
             let mut failed = None;
             for (place, outcome) in places.into_iter().zip(outcomes) {
                 let item = &mut batch.items[place];
-                if let Err(trouble) = settle_one(&self.core, item, outcome, began_ms).await {
+                if let Err(trouble) = outcome::settle(&self.core, item, outcome, began_ms).await {
                     failed.get_or_insert(trouble);
                 }
             }
@@ -264,54 +247,4 @@ impl Forwarder {
             () = tokio::time::sleep(pause) => Ok(()),
         }
     }
-}
-
-/// Takes note of what became of a record that was sent.
-async fn settle_one(
-    core: &Core,
-    item: &mut Item,
-    outcome: Outcome,
-    began_ms: i64,
-) -> Result<(), Trouble> {
-    match outcome {
-        Ok(()) => {
-            item.done = true;
-            core.metrics.count_forwarded(1);
-            Ok(())
-        }
-        Err(refusal @ Refusal::TooLarge { .. }) => {
-            set_aside(core, item, &refusal).await?;
-            item.done = true;
-            Ok(())
-        }
-        Err(Refusal::Closed) => Err(Trouble::Stopped),
-        Err(refusal @ Refusal::Unavailable(_)) => {
-            if item.digest.is_none() {
-                let digest = Digest::of(&item.entry.record.value);
-                let topic = &item.entry.record.topic;
-                core.doubts.add(digest, topic, began_ms, u32::MAX);
-                item.digest = Some(digest);
-            }
-            Err(Trouble::Primary(refusal.to_string()))
-        }
-        Err(refusal) => Err(Trouble::Primary(refusal.to_string())),
-    }
-}
-
-/// Keeps a record that the primary will never take where an operator finds it.
-async fn set_aside(core: &Core, item: &Item, refusal: &Refusal) -> Result<(), Trouble> {
-    let topic = &item.entry.record.topic;
-    tracing::error!(%topic, %refusal, "a spilled record is set aside: the stream will never take it");
-    let record = Record {
-        topic: crate::log::Topic::new(super::SET_ASIDE),
-        key: bytes::Bytes::new(),
-        value: item.entry.encode(),
-    };
-    let outcomes = core.written.append(vec![record]).await;
-    outcomes
-        .into_iter()
-        .collect::<Result<(), _>>()
-        .map_err(Trouble::SetAside)?;
-    core.metrics.count_set_aside();
-    Ok(())
 }

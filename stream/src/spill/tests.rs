@@ -1,5 +1,7 @@
 //! The spill as a whole, in front of the log in memory and of one that does as a test says.
 
+mod conforms;
+mod down;
 mod faults;
 mod scripted;
 mod storm;
@@ -7,7 +9,6 @@ mod storm;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use tempfile::TempDir;
 
@@ -15,8 +16,8 @@ use self::scripted::Scripted;
 use super::{Config, Error, Parts, Primary, Spill};
 use crate::{
     journal,
-    log::{Health, Outcome, Reader, Record, Refusal, Topic, Writer},
-    testing::{conformance, memory::Memory},
+    log::{Health, Outcome, Record, Refusal, Topic, Writer},
+    testing::memory::Memory,
 };
 
 /// Nothing that a test waits for takes longer.
@@ -173,51 +174,6 @@ fn names(key: &str, numbers: std::ops::Range<u32>) -> Vec<String> {
     numbers.map(|n| format!("{key}-{n}")).collect()
 }
 
-/// The suite's backend: written through a spill, read from the log behind it.
-struct Backend {
-    site: Site,
-    writer: Arc<dyn Writer>,
-}
-
-impl Backend {
-    async fn new(prepare: impl FnOnce(&Memory)) -> Box<dyn conformance::Backend> {
-        let site = Site::new();
-        site.memory.bound_record(Some(200_000));
-        prepare(&site.memory);
-        let writer = Arc::new(site.open().await.spill);
-        Box::new(Self { site, writer })
-    }
-}
-
-impl conformance::Backend for Backend {
-    fn topic(&self) -> Topic {
-        topic()
-    }
-
-    fn writer(&self) -> Arc<dyn Writer> {
-        Arc::clone(&self.writer)
-    }
-
-    fn reader(&self, group: &str) -> BoxFuture<'_, Box<dyn Reader>> {
-        let reader = self.site.memory.reader(&topic(), group);
-        Box::pin(async move { reader })
-    }
-
-    fn record_bytes_max(&self) -> Option<usize> {
-        Some(200_000)
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_spill_in_front_of_a_stream_that_works_conforms() {
-    conformance::run(|| Backend::new(|_| {})).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_spill_in_front_of_a_stream_that_refuses_every_other_append_conforms() {
-    conformance::run(|| Backend::new(|memory| memory.refuse_every_other(Some(down())))).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_stream_refuses_is_accepted_and_forwarded_in_order_once_it_works_again() {
     let site = Site::new();
@@ -251,36 +207,6 @@ async fn what_the_stream_refuses_is_accepted_and_forwarded_in_order_once_it_work
         (site.values("ada").len(), opened.metric("records_total")),
         (28, 24.0)
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn while_the_stream_is_down_nothing_is_sent_and_one_alone_asks_after_it() {
-    let mut site = Site::new();
-    site.config.probe_interval_ms = 50;
-    let scripted = Scripted::new(&site.memory);
-    let opened = site.open_with(site.parts(scripted.clone())).await;
-    site.memory.refuse(Some(down()));
-    let began = tokio::time::Instant::now();
-    let appends = (0..64).map(|n| {
-        let (key, opened) = (format!("user{n}"), &opened);
-        async move { opened.append_ok(numbered(&key, 0..5)).await }
-    });
-    futures_util::future::join_all(appends).await;
-    until("it was asked for a few times", || scripted.asked() >= 4).await;
-    let most = began.elapsed().as_millis() / 50 + 2;
-    assert_eq!(
-        scripted.sent(),
-        0,
-        "the log says that it is down, so nothing is sent"
-    );
-    assert!(
-        u128::from(scripted.asked()) <= most,
-        "{} of {most}",
-        scripted.asked()
-    );
-    site.memory.refuse(None);
-    opened.drained().await;
-    assert_eq!(site.memory.values(&topic()).len(), 320);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -338,27 +264,10 @@ async fn what_only_concerns_a_record_is_never_spilled() {
     opened.drained().await;
     let scripted = Scripted::new(&site.memory);
     drop(opened);
-    let opened = site.open_with(site.parts(scripted.clone())).await;
+    let opened = site.open_with(site.parts(scripted.handle())).await;
     opened.drained().await;
     scripted.answer(Some(Refusal::NoTopic("events".into())));
     let outcomes = opened.append(numbered("k", 0..1)).await;
     assert_eq!(outcomes, [Err(Refusal::NoTopic("events".into()))]);
     assert_eq!((opened.left(), opened.spill.degraded()), (0, None));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_is_down_at_the_start_is_spilled_for_and_asked_until_it_answers() {
-    let site = Site::new();
-    site.memory.refuse(Some(down()));
-    let parts = Parts {
-        down: Some("no broker answered".to_owned()),
-        ..site.parts(site.memory.primary())
-    };
-    let opened = site.open_with(parts).await;
-    let told = opened.spill.degraded().unwrap();
-    assert!(told.contains("0 records"), "{told}");
-    opened.append_ok(numbered("ada", 0..3)).await;
-    site.memory.refuse(None);
-    opened.drained().await;
-    assert_eq!(site.values("ada"), names("ada", 0..3));
 }

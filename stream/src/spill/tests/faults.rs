@@ -38,7 +38,7 @@ async fn replies_that_are_lost_while_forwarding_double_nothing() {
 async fn a_batch_that_was_being_sent_when_the_process_was_killed_is_not_sent_again() {
     let site = Site::new();
     let scripted = Scripted::new(&site.memory);
-    let opened = site.open_with(site.parts(scripted.clone())).await;
+    let opened = site.open_with(site.parts(scripted.handle())).await;
     site.memory.refuse(Some(down()));
     opened.append_ok(numbered("ada", 0..20)).await;
     opened

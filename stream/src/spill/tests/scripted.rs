@@ -32,6 +32,12 @@ impl Scripted {
         })
     }
 
+    /// The same, to be spilled for.
+    pub(super) fn handle(self: &Arc<Self>) -> Arc<dyn Primary> {
+        let same: Arc<Self> = Arc::clone(self);
+        same
+    }
+
     /// Appends so far.
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
