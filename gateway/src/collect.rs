@@ -22,7 +22,7 @@ use crate::{
     body,
     clock::Clock,
     config::Config,
-    judge::{self, Judge, Received},
+    judge::{Judge, Received},
     metrics::{Metrics, Route},
     protocol::{
         self, cloudevents,
@@ -30,6 +30,7 @@ use crate::{
         split::{self, Item, Split},
     },
     reply::{self, Detail},
+    rules::Rules,
     server::{Parts, Topics},
 };
 
@@ -56,7 +57,7 @@ pub struct Collector {
     schemas: Arc<SharedRegistry>,
     topics: Topics,
     clock: Clock,
-    rules: judge::Rules,
+    rules: Rules,
     append_timeout: Duration,
     retry_after_s: u32,
     bounds: protocol::Bounds,
@@ -77,8 +78,8 @@ impl Collector {
             writer: parts.writer,
             schemas: parts.schemas,
             clock: parts.clock,
-            rules: judge::Rules::new(config, &parts.topics),
             topics: parts.topics,
+            rules: Rules::new(config),
             append_timeout: Duration::from_millis(timeouts.append_timeout_ms),
             retry_after_s: timeouts.retry_after_s,
             bounds: protocol::Bounds::new(config),
@@ -204,7 +205,15 @@ impl Collector {
             bounds: &self.bounds,
             schemas: &schemas,
         };
-        let mut judge = Judge::new(&self.rules, &reading, &body, is_utf8, received, &mut held)?;
+        let mut judge = Judge::new(
+            &self.rules,
+            &self.topics,
+            &reading,
+            &body,
+            is_utf8,
+            received,
+            &mut held,
+        )?;
         if framing == Framing::Binary {
             let draft = cloudevents::read(&head.headers, &quoted, &text, reading.bounds)?;
             judge.take(Item {
@@ -219,7 +228,7 @@ impl Collector {
         }
 
         self.metrics.unrouted(judge.unrouted());
-        let (records, verdicts) = judge.finish(&self.topics);
+        let (records, verdicts) = judge.finish();
         self.metrics.batch(verdicts.len());
         let outcomes = self.append(records).await;
         let reply = reply::Results::of(verdicts, outcomes);

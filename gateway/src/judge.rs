@@ -1,50 +1,24 @@
-//! Whether an event is taken, and the record that is made of it: one buffer per request holds them all.
+//! The record that is made of each event, taken or rejected: one buffer per request holds them all. Which of the two it
+//! is, `rules` says.
 
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use headgate_schemas::{
-    event::{BAD_EVENTS, Data, Event, Reason, Rejected, Violation},
-    schema::Schema,
-};
+use headgate_schemas::event::{Event, Reason, Rejected, Violation};
 use headgate_stream::log::{Record, Topic};
 
 use crate::{
     admission::Held,
     collect::Error,
-    config::Config,
     ids::Ids,
-    protocol::{
-        self, attribute_fault,
-        native::Draft,
-        split::{Item, encoding_fault},
-    },
+    protocol::{self, split::Item},
+    rules::Rules,
     server::Topics,
-    template::Template,
 };
 
 /// About what an envelope adds to an event's bytes, to size the buffer at the first go.
 const ENVELOPE_BYTES: usize = 384;
 const EVENT_BYTES_GUESS: usize = 1024;
-
-/// What holds for every request.
-pub(crate) struct Rules {
-    source_default: String,
-    events_max: u32,
-    event_bytes_max: usize,
-    template: Option<Arc<Template>>,
-}
-
-impl Rules {
-    pub(crate) fn new(config: &Config, topics: &Topics) -> Self {
-        Self {
-            template: topics.template.clone(),
-            source_default: config.source_default.clone(),
-            events_max: config.limits.batch_events_max,
-            event_bytes_max: usize::try_from(config.limits.event_bytes_max).unwrap_or(usize::MAX),
-        }
-    }
-}
 
 /// When a request's events were received.
 #[derive(Clone, Copy)]
@@ -76,6 +50,7 @@ struct Span {
 /// Judges the events of one request.
 pub(crate) struct Judge<'a, 'h> {
     rules: &'a Rules,
+    topics: &'a Topics,
     reading: &'a protocol::Rules<'a>,
     body: &'a [u8],
     is_utf8: bool,
@@ -92,6 +67,7 @@ pub(crate) struct Judge<'a, 'h> {
 impl<'a, 'h> Judge<'a, 'h> {
     pub(crate) fn new(
         rules: &'a Rules,
+        topics: &'a Topics,
         reading: &'a protocol::Rules<'a>,
         body: &'a [u8],
         is_utf8: bool,
@@ -103,6 +79,7 @@ impl<'a, 'h> Judge<'a, 'h> {
         held.grow(admitted)?;
         Ok(Self {
             rules,
+            topics,
             reading,
             body,
             is_utf8,
@@ -125,90 +102,10 @@ impl<'a, 'h> Judge<'a, 'h> {
             });
         }
         let raw = &self.body[item.range.clone()];
-        let mut draft = match item.draft {
-            Ok(draft) => draft,
-            Err(violation) => {
-                let draft = Draft::default();
-                return self.reject(draft.event, Reason::Malformed, vec![violation], raw);
-            }
-        };
-        if !self.is_utf8
-            && let Some(fault) = encoding_fault(raw, item.range.start)
-        {
-            // The text of this event has replacements in it: nothing of it is repeated.
-            return self.reject(Event::default(), Reason::Malformed, vec![fault], raw);
+        match self.rules.judge(self.reading, item, raw, self.is_utf8) {
+            Ok((event, _)) => self.accept(event),
+            Err(unfit) => self.reject(unfit.event, unfit.reason, unfit.errors, raw),
         }
-        if raw.len() > self.rules.event_bytes_max {
-            let message = format!(
-                "event of {} bytes is over the limit of {} bytes",
-                raw.len(),
-                self.rules.event_bytes_max
-            );
-            let fault = Violation {
-                pointer: String::new(),
-                keyword: "size",
-                message,
-            };
-            return self.reject(draft.event, Reason::Malformed, vec![fault], raw);
-        }
-        match self.check(&mut draft) {
-            Ok(()) => self.accept(draft.event),
-            Err((reason, errors)) => self.reject(draft.event, reason, errors, raw),
-        }
-    }
-
-    /// Holds an event against its attributes' rules and its schema.
-    fn check(&self, draft: &mut Draft<'a>) -> Result<(), (Reason, Vec<Violation>)> {
-        if !draft.faults.is_empty() {
-            return Err((Reason::Envelope, std::mem::take(&mut draft.faults)));
-        }
-        let event = &mut draft.event;
-        if event.kind == BAD_EVENTS {
-            let message = format!("type {BAD_EVENTS} is reserved for events that were rejected");
-            return Err((
-                Reason::Envelope,
-                vec![attribute_fault("type", "type", message)],
-            ));
-        }
-        // CloudEvents allows an event without data: here that is an object without members.
-        let data = match event.data {
-            Data::Json(data) => data,
-            Data::None | Data::Base64(_) => "{}",
-        };
-        let schema = match draft.kept {
-            Some(schema) => schema,
-            None => self.held_against(event, data)?,
-        };
-        event.data = Data::Json(data);
-        event.dataschema = Some(Cow::Borrowed(schema.dataschema()));
-        Ok(())
-    }
-
-    /// The schema of an event whose data was not found to keep it while it was read, if it does keep it.
-    fn held_against(
-        &self,
-        event: &Event<'a>,
-        data: &str,
-    ) -> Result<&'a Schema, (Reason, Vec<Violation>)> {
-        let protocol::Rules { bounds, schemas } = self.reading;
-        let found = schemas.resolve(&event.kind, event.dataschema.as_deref());
-        let schema = found.map_err(|unknown| {
-            let name = unknown.attribute();
-            (
-                Reason::UnknownSchema,
-                vec![attribute_fault(name, name, unknown.to_string())],
-            )
-        })?;
-        schema.check(data, bounds.depth_max).map_err(|errors| {
-            let too_deep = errors.iter().any(|error| error.keyword == "depth");
-            let reason = if too_deep {
-                Reason::Malformed
-            } else {
-                Reason::Invalid
-            };
-            (reason, errors)
-        })?;
-        Ok(schema)
     }
 
     fn accept(&mut self, mut event: Event<'a>) -> Result<(), Error> {
@@ -243,7 +140,7 @@ impl<'a, 'h> Judge<'a, 'h> {
 
     /// The event's topic, where a template names it and there may be one more.
     fn route(&mut self, event: &Event<'_>) -> Option<Topic> {
-        let template = self.rules.template.as_ref()?;
+        let template = self.topics.template.as_ref()?;
         let topic = template.topic(&event.kind, &event.source);
         self.unrouted += u64::from(topic.is_none());
         topic
@@ -301,8 +198,8 @@ impl<'a, 'h> Judge<'a, 'h> {
     }
 
     /// The records, one for each event in order, and the verdicts.
-    pub(crate) fn finish(self, topics: &Topics) -> (Vec<Record>, Vec<Verdict<'a>>) {
-        let buffer = Bytes::from(self.buffer);
+    pub(crate) fn finish(self) -> (Vec<Record>, Vec<Verdict<'a>>) {
+        let (buffer, topics) = (Bytes::from(self.buffer), self.topics);
         let record = |span: Span| Record {
             topic: match (span.topic, span.valid) {
                 (Some(topic), _) => topic,

@@ -5,6 +5,7 @@
 
 pub mod admin;
 mod admission;
+pub mod again;
 mod body;
 pub mod clock;
 pub mod collect;
@@ -16,6 +17,7 @@ mod judge;
 pub mod metrics;
 mod protocol;
 mod reply;
+mod rules;
 pub mod server;
 pub mod template;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use headgate_schemas::event::reserved;
 use headgate_schemas::registry::Registry;
 use headgate_schemas::schema::Schema;
 
 use crate::generate::{self, Generator};
-use crate::ledger::BAD_EVENTS;
 use crate::options::Options;
 
 /// Invalid payloads made for each schema.
@@ -172,9 +172,7 @@ fn weights<'a>(
     mix: &BTreeMap<String, f64>,
 ) -> Result<Vec<(&'a Schema, f64)>, Error> {
     let schemas = registry.schemas().map(AsRef::as_ref);
-    let schemas: Vec<&Schema> = schemas
-        .filter(|schema| schema.table() != BAD_EVENTS)
-        .collect();
+    let schemas: Vec<&Schema> = schemas.filter(|schema| !reserved(schema.name())).collect();
     let versions = |event: &str| {
         schemas
             .iter()

@@ -10,10 +10,12 @@ use std::fmt;
 
 mod read;
 pub mod rejected;
+mod replayed;
 mod write;
 
 pub use read::{Error, close};
 pub use rejected::{BAD_EVENTS, BAD_EVENTS_DATASCHEMA, BadEvent, Finding, Reason, Rejected};
+pub use replayed::{REPLAYED_EVENTS, REPLAYED_EVENTS_DATASCHEMA, Replayed};
 pub use write::write_string;
 
 /// One reason why an event is not valid.
@@ -90,6 +92,11 @@ impl Event<'_> {
             .find_map(|attribute| attribute.as_deref().filter(|text| !text.is_empty()))
             .unwrap_or(&self.id)
     }
+}
+
+/// Whether events of that type are Headgate's own to make: clients cannot send them.
+pub fn reserved(kind: &str) -> bool {
+    kind == BAD_EVENTS || kind == REPLAYED_EVENTS
 }
 
 /// Whether `name` may be an attribute's name: CloudEvents allows lower-case ASCII letters and digits.

@@ -14,7 +14,8 @@ mod shared;
 pub use load::{LoadError, LoadErrors};
 pub use shared::{SharedRegistry, Summary};
 
-/// A set of schemas, immutable once loaded. The built-in schema `bad_events/1` is always in it.
+/// A set of schemas, immutable once loaded. The built-in schemas `bad_events/1` and
+/// `replayed_events/1` are always in it.
 #[derive(Debug)]
 pub struct Registry {
     /// By event. Minors of a major have no gaps and start at 0: the loader saw to it.

@@ -30,6 +30,7 @@ fn examples(schema: &Schema) -> &[Value] {
 /// keyword and place of the violation expected (`.`: the data itself).
 const SPOILED: &str = r#"
     bad_events/1         /errors                 {}            type         /errors
+    replayed_events/1    /replayed_at            "x"           format       /replayed_at
     video_played/1       /player/volume_percent  101           maximum      /player/volume_percent
     video_played/1       /quality                "8k"          enum         /quality
     video_paused/1       /error                  -             required     .

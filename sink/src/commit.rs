@@ -14,6 +14,8 @@ mod snapshot;
 mod spans;
 mod tail;
 
+use std::sync::Arc;
+
 use headgate_stream::log::{Partition, Position, StreamId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -135,6 +137,19 @@ pub struct File {
     pub received_min_ms: i64,
     /// The newest received time in it, in ms since the epoch.
     pub received_max_ms: i64,
+}
+
+/// How far a partition of a stream has landed, by the stream's log.
+///
+/// # Errors
+/// The log cannot be read.
+pub async fn landed(
+    store: Arc<dyn Store>,
+    stream: StreamId,
+    partition: &Partition,
+) -> Result<Position, Error> {
+    // Whoever lands writes the checkpoints.
+    Ok(Log::open(store, stream, u64::MAX).await?.tail(partition))
 }
 
 fn folder(id: &StreamId) -> String {

@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use headgate_stream::log::{Delivery, Partition, Position, ReadError, Reader, StreamId};
 use tokio::{
     sync::Mutex,
-    time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -86,8 +86,13 @@ impl Consumer {
     }
 
     /// Reads and lands until `shutdown`, until the stream is closed or until it cannot go on; then lands what was
-    /// read, within `drain_deadline_ms`.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
+    /// read, within `drain_deadline_ms`. With `to_the_end` that time begins with `shutdown` only, however the reading
+    /// ended.
+    pub(crate) async fn run(
+        mut self,
+        shutdown: CancellationToken,
+        to_the_end: bool,
+    ) -> Result<(), Error> {
         // Dropped halfway, `read` leaves everything in `self`, the batch that lands included.
         let read = tokio::select! {
             biased;
@@ -95,9 +100,15 @@ impl Consumer {
             ended = self.read() => ended,
         };
         let deadline = Duration::from_millis(self.config.drain_deadline_ms);
-        match timeout(deadline, self.drain()).await {
-            Ok(drained) => read.and(drained),
-            Err(_) => {
+        let late = async {
+            if to_the_end {
+                shutdown.cancelled().await;
+            }
+            sleep(deadline).await;
+        };
+        tokio::select! {
+            drained = self.drain() => read.and(drained),
+            () = late => {
                 tracing::warn!(
                     "stopping before the last batch landed; it is read again at the next start"
                 );

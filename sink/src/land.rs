@@ -30,6 +30,7 @@ use crate::{
     route::Tables,
     sink::Error,
     store::Store,
+    table::Generation,
 };
 
 /// How a batch ended.
@@ -54,6 +55,7 @@ pub(crate) struct Lander {
     pub(crate) encode: Arc<Semaphore>,
     pub(crate) stream: String,
     pub(crate) log: Arc<Mutex<Log>>,
+    pub(crate) generation: Option<Generation>,
     pub(crate) tables: std::sync::Mutex<Option<Arc<Tables>>>,
 }
 
@@ -158,7 +160,7 @@ impl Lander {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         match &*kept {
             Some(tables) if tables.are_of(&registry) => Arc::clone(tables),
-            _ => Arc::clone(kept.insert(Arc::new(Tables::of(registry)))),
+            _ => Arc::clone(kept.insert(Arc::new(Tables::of(registry, self.generation.as_ref())))),
         }
     }
 

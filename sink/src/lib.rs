@@ -29,3 +29,6 @@ pub use clock::Clock;
 pub use config::{Config, TableConfig};
 pub use health::Health;
 pub use sink::{Error, Parts, Sink};
+
+/// The `source` of bad events that a sink makes of records which it cannot decode; their payload is a whole envelope.
+pub const QUARANTINE_SOURCE: &str = "headgate/sink";

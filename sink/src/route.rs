@@ -14,7 +14,7 @@ use headgate_schemas::{
 };
 use headgate_stream::log::Records;
 
-use crate::table::Table;
+use crate::table::{Generation, Table};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -22,18 +22,24 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 #[derive(Debug)]
 pub(crate) struct Tables {
     registry: Arc<Registry>,
+    generation: Option<Generation>,
     /// By name.
     tables: Vec<Arc<Table>>,
 }
 
 impl Tables {
-    pub(crate) fn of(registry: Arc<Registry>) -> Self {
+    /// The tables as they are called in the generation, where there is one.
+    pub(crate) fn of(registry: Arc<Registry>, generation: Option<&Generation>) -> Self {
         let families = registry.families();
         let mut tables: Vec<_> = families
-            .map(|(_, family)| Arc::new(Table::of(family)))
+            .map(|(_, family)| Arc::new(Table::of(family).within(generation)))
             .collect();
         tables.sort_by(|a, b| a.name().cmp(b.name()));
-        Self { registry, tables }
+        Self {
+            registry,
+            generation: generation.cloned(),
+            tables,
+        }
     }
 
     /// Whether these are the tables of that very set.
@@ -59,13 +65,17 @@ impl Tables {
                 keyword: unknown.attribute(),
                 message: unknown.to_string(),
             })?;
+        let name = match &self.generation {
+            Some(generation) => Cow::Owned(generation.table(schema.table())),
+            None => Cow::Borrowed(schema.table()),
+        };
         let found = self
             .tables
-            .binary_search_by(|table| table.name().cmp(schema.table()));
+            .binary_search_by(|table| table.name().cmp(&name));
         found.map_err(|_| Unroutable {
             reason: Reason::UnknownSchema,
             keyword: "type",
-            message: format!("no table `{}`", schema.table()),
+            message: format!("no table `{name}`"),
         })
     }
 }

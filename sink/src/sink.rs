@@ -20,6 +20,7 @@ use crate::{
     retry::Retry,
     store::Store,
     sweep,
+    table::Generation,
 };
 
 /// Why a sink cannot work or go on. Faults of the store are not here: they are waited out.
@@ -97,6 +98,7 @@ pub struct Sink {
     metrics: Metrics,
     health: Health,
     encode: Arc<Semaphore>,
+    generation: Option<Generation>,
     /// Held by the one clone that sweeps.
     sweeping: Arc<Mutex<()>>,
 }
@@ -116,6 +118,7 @@ impl Sink {
             encode: Arc::new(Semaphore::new(config.encode_threads_max)),
             config: Arc::new(config),
             parts,
+            generation: None,
             sweeping: Arc::default(),
         })
     }
@@ -123,6 +126,12 @@ impl Sink {
     /// What keeps this sink and its clones from working; it may be asked at any time.
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// The same sink, landing in the tables of a generation.
+    pub fn into_generation(mut self, generation: Generation) -> Self {
+        self.generation = Some(generation);
+        self
     }
 
     /// Lands what the reader delivers, until `shutdown` or until the stream is closed; what was read by then still
@@ -146,15 +155,29 @@ impl Sink {
             .await
         };
         tokio::select! {
-            ended = self.consume(reader, shutdown) => ended,
+            ended = self.consume(reader, shutdown, false) => ended,
             never = sweep => match never {},
         }
+    }
+
+    /// Lands a stream that ends, however long its last batch takes, or until `shutdown` as [`Sink::run`] does. Nothing
+    /// is swept meanwhile.
+    ///
+    /// # Errors
+    /// As [`Sink::run`].
+    pub async fn land(
+        self,
+        reader: Box<dyn Reader>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        self.consume(reader, shutdown, true).await
     }
 
     async fn consume(
         &self,
         reader: Box<dyn Reader>,
         shutdown: CancellationToken,
+        to_the_end: bool,
     ) -> Result<(), Error> {
         let stream = reader.stream().clone();
         if stream.name == commit::COMPACT_STREAM {
@@ -188,9 +211,12 @@ impl Sink {
             encode: Arc::clone(&self.encode),
             stream: stream.name,
             log,
+            generation: self.generation.clone(),
             tables: std::sync::Mutex::new(None),
         };
-        Consumer::new(lander, reader).run(shutdown).await
+        Consumer::new(lander, reader)
+            .run(shutdown, to_the_end)
+            .await
     }
 }
 

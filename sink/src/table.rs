@@ -4,8 +4,10 @@
 //! decoder's way through an event's data all come from it. `docs/adr/0004-table-layout.md` says why it is so.
 
 mod ddl;
+mod generation;
 mod naming;
 
+pub use self::generation::Generation;
 pub(crate) use self::naming::pointer;
 
 use std::sync::Arc;
@@ -185,6 +187,14 @@ impl Table {
             root: layout.root.unwrap_or(Node::Object(Members::default())),
             columns: layout.columns,
         }
+    }
+
+    /// The same table under its name in a generation, or as it is where there is none.
+    pub(crate) fn within(mut self, generation: Option<&Generation>) -> Self {
+        if let Some(generation) = generation {
+            self.name = generation.table(&self.name);
+        }
+        self
     }
 
     /// The table's name.

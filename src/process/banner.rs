@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use anyhow::Result;
+use headgate_schemas::event::reserved;
 use headgate_schemas::registry::Registry;
 use serde_json::{Value, json};
 
@@ -110,7 +111,7 @@ fn try_it(
 fn sample(schemas: &Registry) -> Option<(String, String)> {
     schemas
         .schemas()
-        .filter(|schema| schema.name() != "bad_events")
+        .filter(|schema| !reserved(schema.name()))
         .filter_map(|schema| {
             let example = schema
                 .document()

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Registry, Versions};
-use crate::event::rejected::BAD_EVENTS;
+use crate::event::{BAD_EVENTS, REPLAYED_EVENTS};
 use crate::evolve;
 use crate::expand::Index;
 use crate::names;
@@ -27,7 +27,14 @@ mod files;
 
 use files::{Found, Role};
 
-const BUILTIN_BAD_EVENTS: &str = include_str!("../../builtin/bad_events/1.json");
+/// The schemas that are always there: name and text.
+const BUILTIN: [(&str, &str); 2] = [
+    (BAD_EVENTS, include_str!("../../builtin/bad_events/1.json")),
+    (
+        REPLAYED_EVENTS,
+        include_str!("../../builtin/replayed_events/1.json"),
+    ),
+];
 
 /// One reason why a set of schemas is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,17 +97,14 @@ pub(super) fn empty() -> Result<Registry, LoadErrors> {
 /// Compiles what was found, together with the built-in schemas.
 fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, LoadErrors> {
     let version = Version { major: 1, minor: 0 };
-    let role = Role::Event {
-        name: Arc::from(BAD_EVENTS),
-        version,
-    };
-    let builtin = PathBuf::from(format!("builtin/{BAD_EVENTS}/1.json"));
-    found.extend(files::parse(
-        builtin,
-        role,
-        BUILTIN_BAD_EVENTS.as_bytes(),
-        &mut errors,
-    ));
+    for (name, text) in BUILTIN {
+        let role = Role::Event {
+            name: Arc::from(name),
+            version,
+        };
+        let file = PathBuf::from(format!("builtin/{name}/1.json"));
+        found.extend(files::parse(file, role, text.as_bytes(), &mut errors));
+    }
 
     let (sources, documents): (Vec<_>, Vec<_>) = found
         .into_iter()

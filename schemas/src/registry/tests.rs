@@ -49,14 +49,16 @@ fn assert_problem(files: &[(&str, Value)], file: &str, pointer: &str, reason: &s
 }
 
 #[test]
-fn the_built_in_schema_is_always_there() {
+fn the_built_in_schemas_are_always_there() {
     let registry = Registry::empty().unwrap();
-    let schema = registry.resolve("bad_events", None).unwrap();
-    assert_eq!(
-        (schema.table(), schema.dataschema()),
-        ("bad_events", "bad_events/1")
-    );
-    assert_eq!(registry.families().count(), 1);
+    for (name, dataschema) in [
+        ("bad_events", "bad_events/1"),
+        ("replayed_events", "replayed_events/1"),
+    ] {
+        let schema = registry.resolve(name, None).unwrap();
+        assert_eq!((schema.table(), schema.dataschema()), (name, dataschema));
+    }
+    assert_eq!(registry.families().count(), 2);
 }
 
 #[test]
@@ -282,7 +284,7 @@ fn a_reload_is_atomic_and_tells_what_changed() {
     let summary = shared.reload(dir.path()).unwrap();
     assert_eq!(
         (summary.added.as_slice(), summary.schemas),
-        (["f/1".to_owned()].as_slice(), 3)
+        (["f/1".to_owned()].as_slice(), 4)
     );
     assert_ne!(summary.fingerprint, before.fingerprint());
     assert!(before.resolve("f", None).is_err() && shared.load().resolve("f", None).is_ok());

@@ -10,13 +10,10 @@ use headgate_schemas::{
 use headgate_stream::log::{Partition, Position, Records};
 
 use crate::{
-    columns,
+    QUARANTINE_SOURCE, columns,
     metrics::Metrics,
     route::{Unroutable, reason_of},
 };
-
-/// The `source` of the sink's own bad events.
-const SOURCE: &str = "headgate/sink";
 
 /// Bad events on their way.
 #[derive(Debug, Default)]
@@ -40,7 +37,7 @@ impl Quarantine {
         let mut event = Vec::with_capacity(record.len() + record.len() / 4 + 512);
         Rejected {
             id: &uuid::Uuid::now_v7().to_string(),
-            source: SOURCE,
+            source: QUARANTINE_SOURCE,
             receivedtime: &String::from_utf8_lossy(&received),
             reason: why.reason,
             errors: &[error],
@@ -74,7 +71,7 @@ impl Quarantine {
     /// As if they had been read. The position means nothing: the originals' ranges are what is committed.
     pub(super) fn into_records(self) -> Records {
         Records {
-            partition: Partition::new(SOURCE),
+            partition: Partition::new(QUARANTINE_SOURCE),
             follows: Position::start(),
             end: Position::start(),
             values: self.events,

@@ -21,7 +21,7 @@ fn tables() -> Tables {
         ("a/1.json", r#"{"type": "object"}"#),
         ("a/2.json", r#"{"type": "object"}"#),
     ];
-    Tables::of(Arc::new(registry(&files)))
+    Tables::of(Arc::new(registry(&files)), None)
 }
 
 fn sorted(values: &[&str]) -> (Vec<(String, i64, usize)>, Vec<Reason>) {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use headgate_schemas::names::snake_case;
 
 /// Redshift's limit, the tightest among the engines.
-const NAME_BYTES_MAX: usize = 127;
+pub(super) const NAME_BYTES_MAX: usize = 127;
 
 /// The column of the data itself, when it is not an object with declared members.
 const DATA: &str = "data";

@@ -1,0 +1,159 @@
+//! Rejected events judged again, by the rules that hold now: what `headgate replay` asks of a bad event.
+//!
+//! It is the same reading and the same check as for an event that comes in, over the bytes that were kept. What was
+//! told to the client stays: the event's id, its source, and when it was received.
+
+use std::borrow::Cow;
+
+use headgate_schemas::{
+    event::{Event, Reason, Violation},
+    registry::Registry,
+};
+
+use crate::{
+    config::Config,
+    protocol::{
+        self,
+        media::Framing,
+        split::{Split, as_text},
+    },
+    rules::{Rules, Unfit},
+};
+
+/// A rejected event as it was kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Rejected<'a> {
+    /// Its bytes.
+    pub payload: &'a [u8],
+    /// The type that was read then, if any.
+    pub kind: Option<&'a str>,
+    /// The id that was read then, or given to it and returned to the client.
+    pub id: Option<&'a str>,
+    /// The source that it gets where its bytes name none.
+    pub source_default: &'a str,
+    /// When it was received, RFC 3339, UTC.
+    pub receivedtime: &'a str,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is valid now.
+    Valid(Valid),
+    /// It is still not valid.
+    Invalid {
+        /// Why, coarsely.
+        reason: Reason,
+        /// Why, in detail.
+        errors: Vec<Violation>,
+    },
+    /// Its bytes are not the whole event: it came in CloudEvents' binary mode, and its attributes, which stood in
+    /// headers, were not kept.
+    Partial,
+}
+
+/// An event that is valid now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Valid {
+    /// The envelope, as the gateway would have written it then.
+    pub record: Vec<u8>,
+    /// The event's id.
+    pub id: String,
+    /// The event's type.
+    pub kind: String,
+    /// The table that it belongs to.
+    pub table: String,
+}
+
+/// Judges rejected events again.
+pub struct Again {
+    rules: Rules,
+    bounds: protocol::Bounds,
+}
+
+impl Again {
+    /// By a gateway's settings.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            rules: Rules::new(config),
+            bounds: protocol::Bounds::new(config),
+        }
+    }
+
+    /// The verdict on one event by these schemas.
+    pub fn judge(&self, schemas: &Registry, rejected: &Rejected<'_>) -> Verdict {
+        let reading = protocol::Rules {
+            bounds: &self.bounds,
+            schemas,
+        };
+        let (text, is_utf8) = as_text(rejected.payload);
+        let read = Split::new(&text, Framing::One).and_then(|mut events| events.next(&reading));
+        let item = match read {
+            Ok(Some(item)) => item,
+            Ok(None) => return malformed("the payload is empty".to_owned()),
+            Err(error) => return malformed(error.to_string()),
+        };
+        let read_then =
+            is_utf8 && same(item.draft.as_ref().ok().map(|draft| &draft.event), rejected);
+        let raw = rejected
+            .payload
+            .get(item.range.clone())
+            .unwrap_or(rejected.payload);
+        let judged = self.rules.judge(&reading, item, raw, is_utf8);
+        match judged {
+            _ if rejected.kind.is_some() && is_utf8 && !read_then => Verdict::Partial,
+            Ok(_) if !read_then => Verdict::Partial,
+            Ok((event, schema)) => Verdict::Valid(valid(event, schema.table(), rejected)),
+            Err(unfit) => {
+                let Unfit { reason, errors, .. } = *unfit;
+                Verdict::Invalid { reason, errors }
+            }
+        }
+    }
+}
+
+/// Whether the bytes say what was read of the event then. In binary mode type and id stood in headers, and what the data
+/// calls `type` or `id` is something else.
+fn same(event: Option<&Event<'_>>, rejected: &Rejected<'_>) -> bool {
+    let Some(event) = event else {
+        return rejected.kind.is_none();
+    };
+    let id = rejected.id.unwrap_or_default();
+    event.kind == rejected.kind.unwrap_or_default() && (event.id.is_empty() || event.id == id)
+}
+
+fn valid(event: Event<'_>, table: &str, rejected: &Rejected<'_>) -> Valid {
+    let mut event = Event {
+        receivedtime: Some(Cow::Borrowed(rejected.receivedtime)),
+        ..event
+    };
+    if event.id.is_empty() {
+        event.id = Cow::Borrowed(rejected.id.unwrap_or_default());
+    }
+    if event.source.is_empty() {
+        event.source = Cow::Borrowed(rejected.source_default);
+    }
+    let mut record = Vec::new();
+    event.write(&mut record);
+    Valid {
+        record,
+        id: event.id.into_owned(),
+        kind: event.kind.into_owned(),
+        table: table.to_owned(),
+    }
+}
+
+fn malformed(message: String) -> Verdict {
+    let error = Violation {
+        pointer: String::new(),
+        keyword: "syntax",
+        message,
+    };
+    Verdict::Invalid {
+        reason: Reason::Malformed,
+        errors: vec![error],
+    }
+}
+
+#[cfg(test)]
+mod tests;
