@@ -20,6 +20,7 @@ mod partitions;
 mod position;
 mod producer;
 mod properties;
+mod ranges;
 mod reader;
 mod search;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use self::{
     config::{Compression, Config, Topics},
     error::Error,
     metrics::CATALOG,
+    ranges::Range,
 };
 use crate::{
     log::{Reader, StreamId, Topic, Writer},
@@ -134,6 +136,17 @@ impl Kafka {
             incarnation: cluster.id()?,
         };
         drop(cluster);
+        let (consumer, deliveries) = self.consumer(&stream)?;
+        subscribe(&consumer, subscription)?;
+        self.run(Worker::new(consumer, self.commit_interval()))?;
+        Ok(Box::new(KafkaReader::new(stream, deliveries)))
+    }
+
+    /// A client that consumes, and the queue that it fills.
+    fn consumer(
+        &self,
+        stream: &StreamId,
+    ) -> Result<(BaseConsumer<Events>, Arc<Deliveries>), Error> {
         let prefetch = usize::try_from(self.config.prefetch_bytes_max).unwrap_or(usize::MAX);
         let deliveries = Deliveries::new(prefetch / 4);
         let events = Events::new(
@@ -148,12 +161,11 @@ impl Kafka {
             consumer.map_err(Error::client("make a consumer"))?;
         let bell = Arc::clone(deliveries.bell());
         consumer.set_nonempty_callback(move || bell.ring());
-        subscribe(&consumer, subscription)?;
-        self.run(Worker::new(
-            consumer,
-            Duration::from_millis(self.config.commit_interval_ms),
-        ))?;
-        Ok(Box::new(KafkaReader::new(stream, deliveries)))
+        Ok((consumer, deliveries))
+    }
+
+    fn commit_interval(&self) -> Duration {
+        Duration::from_millis(self.config.commit_interval_ms)
     }
 
     fn run(&self, worker: Worker) -> Result<(), Error> {

@@ -73,6 +73,10 @@ impl<'a> Cluster<'a> {
         id.ok_or_else(|| self.unreachable("no answer"))
     }
 
+    pub(super) fn inquirer(&self) -> &BaseConsumer<Quiet> {
+        &self.inquirer
+    }
+
     fn exists(&self, topic: &str) -> Result<bool, Error> {
         let metadata = self.inquirer.fetch_metadata(Some(topic), self.rest());
         let metadata = metadata.map_err(|error| self.unreachable(&error.to_string()))?;
@@ -190,13 +194,13 @@ impl<'a> Cluster<'a> {
     }
 
     /// What is left of the deadline; a little in any case, so that the answer that is there is seen.
-    fn rest(&self) -> Duration {
+    pub(super) fn rest(&self) -> Duration {
         self.deadline
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(10))
     }
 
-    fn unreachable(&self, reason: &str) -> Error {
+    pub(super) fn unreachable(&self, reason: &str) -> Error {
         Error::Unreachable {
             servers: self.config.bootstrap_servers.join(","),
             reason: reason.to_owned(),

@@ -31,6 +31,9 @@ pub enum Error {
     /// The topic does not exist and is not to be made.
     #[error("topic {0:?} does not exist, and topics.create_missing is false")]
     MissingTopic(String),
+    /// The topic does not exist, and nothing is to be written to it.
+    #[error("topic {0:?} does not exist")]
+    NoTopic(String),
     /// The topic does not exist and could not be made.
     #[error(
         "topic {topic:?} does not exist and cannot be made with {partitions} partitions and {replication_factor} replicas: {reason}"

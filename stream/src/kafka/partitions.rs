@@ -33,6 +33,8 @@ pub(super) type Place = (String, i32);
 pub(super) struct Slot {
     pub(super) name: Partition,
     generation: u64,
+    /// The part of the partition that is read; all of it, unless a range was asked for.
+    bounds: Bounds,
     /// What the next delivery follows.
     follows: Position,
     /// The next offset to hand over: anything below was.
@@ -52,6 +54,15 @@ enum State {
     Reading,
     /// An error was handed over; only a seek goes on.
     Failed,
+    /// All of the range was handed over.
+    Ended,
+}
+
+/// Offsets from `start` to before `end`, if it ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    pub(super) start: i64,
+    pub(super) end: Option<i64>,
 }
 
 /// Records of one partition that will be one delivery.
@@ -105,14 +116,19 @@ impl Partitions {
         }
     }
 
-    pub(super) fn assign(&mut self, (topic, index): Place) -> Partition {
+    pub(super) fn assign(&mut self, place: Place) -> Partition {
+        self.assign_within(place, Bounds::default())
+    }
+
+    pub(super) fn assign_within(&mut self, (topic, index): Place, bounds: Bounds) -> Partition {
         let times = self.recreated.get(&topic).copied().unwrap_or(0);
         let name = position::partition(&topic, times, index);
         let slot = Slot {
             name: name.clone(),
             generation: 0,
+            bounds,
             follows: Position::start(),
-            next: 0,
+            next: bounds.start,
             last: None,
             state: State::Unsought,
             fetching: false,
@@ -166,7 +182,7 @@ impl Partitions {
         match position::mark(position) {
             Ok(mark) => {
                 slot.last = mark;
-                slot.next = mark.map_or(0, |mark| mark.offset + 1);
+                slot.next = mark.map_or(slot.bounds.start, |mark| mark.offset + 1);
                 slot.state = State::Reading;
             }
             Err(reason) => slot.fail(deliveries, reason),
@@ -233,7 +249,9 @@ impl Partitions {
             }
             (State::Reading, _) if message.offset() >= slot.next => {
                 slot.next = message.offset() + 1;
-                self.build(message, deliveries);
+                if slot.bounds.end.is_none_or(|end| message.offset() < end) {
+                    self.build(message, deliveries);
+                }
             }
             _ => {}
         }
@@ -356,6 +374,33 @@ impl Partitions {
             );
         }
         None
+    }
+
+    /// Whether some partition is read only up to an offset that was not reached yet.
+    pub(super) fn bounded(&self) -> bool {
+        let mut all = self.iter();
+        all.any(|(_, slot)| slot.bounds.end.is_some() && slot.state != State::Ended)
+    }
+
+    /// All before this offset was read, though nothing may have been there: a range can end in a hole.
+    pub(super) fn reached(&mut self, place: &Place, offset: i64) {
+        if let Some(slot) = self.slot(place).filter(|slot| slot.state == State::Reading)
+            && slot.bounds.end.is_some_and(|end| offset >= end)
+        {
+            slot.next = slot.next.max(offset);
+        }
+    }
+
+    /// Ends the ranges that were read; whether none is left.
+    pub(super) fn end_ranges(&mut self, deliveries: &Deliveries) -> bool {
+        self.flush(deliveries);
+        let slots = self.slots.values_mut().flat_map(BTreeMap::values_mut);
+        for slot in slots.filter(|slot| slot.state == State::Reading) {
+            if slot.bounds.end.is_some_and(|end| slot.next >= end) {
+                slot.state = State::Ended;
+            }
+        }
+        !self.bounded()
     }
 
     /// The topic's id has changed. What was read is compared with what is there now; where nothing was read since a gap

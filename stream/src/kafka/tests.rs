@@ -3,6 +3,7 @@
 
 mod broker;
 mod mock;
+mod ranges;
 mod reading;
 mod real;
 mod searching;

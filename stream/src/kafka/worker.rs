@@ -50,6 +50,8 @@ pub(super) struct Worker {
     out_of_range: bool,
     /// Partitions that have failed and were not sought since.
     failed: usize,
+    /// Reads ranges outside of any group: ends with them, and tells Kafka nothing.
+    ranges: bool,
 }
 
 /// Kafka has ended this reader.
@@ -70,6 +72,15 @@ impl Worker {
             stalled: false,
             out_of_range: false,
             failed: 0,
+            ranges: false,
+        }
+    }
+
+    /// A worker for partitions that were assigned within bounds.
+    pub(super) fn of_ranges(consumer: BaseConsumer<Events>, commit_interval: Duration) -> Self {
+        Self {
+            ranges: true,
+            ..Self::new(consumer, commit_interval)
         }
     }
 
@@ -105,6 +116,7 @@ impl Worker {
             self.ticked = now;
             self.ask(now);
             self.note_failed();
+            self.end_ranges()?;
         }
         self.start(now);
         Ok(busy)
@@ -250,6 +262,30 @@ impl Worker {
         self.stop(stopping);
     }
 
+    /// Ends the reader when all ranges were read.
+    fn end_ranges(&mut self) -> Result<(), Ended> {
+        if !self.ranges {
+            return Ok(());
+        }
+        // librdkafka's position moves on over what is no record: markers of transactions, holes of a compaction.
+        let reached = self.consumer.position().map(|list| {
+            let elements = list.elements();
+            let places = elements.iter().filter_map(|element| {
+                let place = (element.topic().to_owned(), element.partition());
+                Some((place, element.offset().to_raw()?))
+            });
+            places.collect::<Vec<_>>()
+        });
+        let mut partitions = self.events.partitions();
+        for (place, offset) in reached.unwrap_or_default() {
+            partitions.reached(&place, offset);
+        }
+        match partitions.end_ranges(&self.deliveries) {
+            true => Err(Ended),
+            false => Ok(()),
+        }
+    }
+
     fn start(&mut self, now: Instant) {
         if self.stalled {
             return;
@@ -278,6 +314,9 @@ impl Worker {
 
     /// Tells Kafka how far was read: what others see of it, and what this reader never goes by.
     fn commit(&self, passed: &BTreeMap<Partition, i64>) {
+        if self.ranges {
+            return;
+        }
         let partitions = self.events.partitions();
         let place = |(name, last): (&Partition, &i64)| Some((partitions.place(name)?, last + 1));
         let offsets: Vec<_> = passed.iter().filter_map(place).collect();

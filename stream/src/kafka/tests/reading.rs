@@ -366,15 +366,10 @@ async fn a_topic_made_anew_under_a_running_reader_is_noticed_before_its_records_
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./headgate.sh test"]
-async fn aborted_transactions_are_never_read_and_their_holes_are_no_gaps() {
-    let brokers = Brokers::shared();
-    let config = config(&brokers.bootstrap);
-    let topic = new_topic("events");
-    writer(&config, std::slice::from_ref(&topic)).await.unwrap();
+/// Six transactions of three records, of which every other one is aborted: 24 offsets with their markers.
+pub(super) async fn transactions(bootstrap: &str, topic: &Topic) {
     let name = topic.as_str().to_owned();
-    let bootstrap = brokers.bootstrap.clone();
+    let bootstrap = bootstrap.to_owned();
     let foreign = tokio::task::spawn_blocking(move || {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
@@ -400,6 +395,16 @@ async fn aborted_transactions_are_never_read_and_their_holes_are_no_gaps() {
         }
     });
     foreign.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./headgate.sh test"]
+async fn aborted_transactions_are_never_read_and_their_holes_are_no_gaps() {
+    let brokers = Brokers::shared();
+    let config = config(&brokers.bootstrap);
+    let topic = new_topic("events");
+    writer(&config, std::slice::from_ref(&topic)).await.unwrap();
+    transactions(&brokers.bootstrap, &topic).await;
     let expected = values([
         "0.0", "0.1", "0.2", "2.0", "2.1", "2.2", "4.0", "4.1", "4.2",
     ]);
