@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flag;
 use crate::query::Format;
+use crate::replay;
 
 /// Exit codes, the same for every command. 0 is success.
 pub(crate) mod exit {
@@ -14,6 +15,8 @@ pub(crate) mod exit {
     pub(crate) const FAILURE: u8 = 1;
     /// `schemas`: a schema is refused.
     pub(crate) const SCHEMA_REFUSED: u8 = 2;
+    /// `replay --strict`: some bad events are still invalid.
+    pub(crate) const STILL_INVALID: u8 = 3;
     /// The command line is wrong (`EX_USAGE`).
     pub(crate) const USAGE: u8 = 64;
     /// The configuration is wrong (`EX_CONFIG`).
@@ -21,8 +24,8 @@ pub(crate) mod exit {
 }
 
 const AFTER: &str = "\
-Exit codes: 0 success; 1 failure, or something checked is invalid; 2 a schema is refused; 64 wrong usage; 78 wrong
-configuration. Every setting can also stand in the environment: HEADGATE__GATEWAY__LISTEN sets gateway.listen.";
+Exit codes: 0 success; 1 failure, or something checked is invalid; 2 a schema is refused; 3 `replay --strict`: some
+events are still invalid; 64 wrong usage; 78 wrong configuration. Every setting can also stand in the environment: HEADGATE__GATEWAY__LISTEN sets gateway.listen.";
 
 /// A streaming event ingestion gateway: validated events over HTTP, durable streams, exactly-once Parquet tables.
 #[derive(Debug, Parser)]
@@ -61,6 +64,8 @@ pub(crate) enum Command {
     Query(Query),
     /// Lists the landed tables: rows, bytes, files, freshness
     Tables(Tables),
+    /// Lands events once more: rejected ones that are valid now, or a part of the stream into new tables
+    Replay(replay::Arguments),
     /// Works with event schemas
     #[command(subcommand)]
     Schemas(Schemas),

@@ -22,6 +22,8 @@ pub(crate) use print::{defaults, effective, reference};
 use problem::Problem;
 pub(crate) use problem::nearest;
 
+use crate::replay;
+
 /// The file that is read when no `--config` is given, if it is there.
 const DEFAULT_FILE: &str = "headgate.toml";
 
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) schemas: Schemas,
     /// Bounds of `headgate query`.
     pub(crate) query: Query,
+    /// Bounds of `headgate replay`.
+    pub(crate) replay: replay::Settings,
     /// What is logged to stderr.
     pub(crate) log: Log,
     /// How the process ends.
@@ -73,6 +77,7 @@ impl Default for Config {
             s3: headgate_sink::store::s3::Config::default(),
             schemas: Schemas::default(),
             query: Query::default(),
+            replay: replay::Settings::default(),
             log: Log::default(),
             shutdown: Shutdown::default(),
         }
@@ -208,6 +213,12 @@ impl Config {
             found.push((
                 "query.memory_bytes_max".to_owned(),
                 "must be at least 16777216 (16 MiB)".to_owned(),
+            ));
+        }
+        if self.replay.replayed_events_max == 0 {
+            found.push((
+                "replay.replayed_events_max".to_owned(),
+                "must be at least 1".to_owned(),
             ));
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {

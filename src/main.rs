@@ -12,6 +12,7 @@ mod loadtest;
 mod metrics;
 mod process;
 mod query;
+mod replay;
 mod schemas;
 
 use std::io::{self, IsTerminal};
@@ -98,6 +99,10 @@ fn run(cli: Cli) -> Result<u8> {
             runtime()?
                 .block_on(query::tables(args, &loaded.config))
                 .map(|()| 0)
+        }
+        Command::Replay(args) => {
+            log_to_stderr("warn")?;
+            runtime()?.block_on(replay::run(args, &loaded.config))
         }
         Command::Loadtest(args) => {
             log_to_stderr("warn")?;

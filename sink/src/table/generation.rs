@@ -61,13 +61,13 @@ impl Generation {
     ///
     /// # Errors
     /// [`Error::TooLong`] or [`Error::Taken`], with the table.
-    pub fn check<'a>(&self, tables: impl Iterator<Item = &'a str> + Clone) -> Result<(), Error> {
-        for table in tables.clone() {
+    pub fn check(&self, tables: &[&str]) -> Result<(), Error> {
+        for table in tables {
             let name = self.table(table);
             if name.len() > NAME_BYTES_MAX {
                 return Err(Error::TooLong(name));
             }
-            if tables.clone().any(|other| other == name) {
+            if tables.contains(&name.as_str()) {
                 return Err(Error::Taken(name));
             }
         }
@@ -122,7 +122,7 @@ mod tests {
     fn a_table_that_would_be_too_long_or_is_there_already_is_named() {
         let generation = Generation::new("b").unwrap();
         let long = "x".repeat(NAME_BYTES_MAX - 2);
-        let check = |tables: &[&str]| generation.check(tables.iter().copied());
+        let check = |tables: &[&str]| generation.check(tables);
         assert_eq!(check(&["a", "b"]), Ok(()));
         assert_eq!(check(&["a", "a__b"]), Err(Error::Taken("a__b".to_owned())));
         assert_eq!(check(&[&long]), Err(Error::TooLong(format!("{long}__b"))));

@@ -1,0 +1,352 @@
+//! Bad events that are valid now, as a stream for the sink.
+//!
+//! There is nothing to be remembered between runs but what landed: each event lands together with a row of
+//! `replayed_events` that has its bad event's id, under one commit, and what is noted there is passed over for good. The
+//! log of these commits is a stream's of its own with one partition. A run begins at the log's tail, reads what has landed
+//! after that, and its first commit follows that tail: had another run landed anything meanwhile, it could not.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
+use headgate_gateway::again::{self, Again, Verdict};
+use headgate_gateway::clock::Clock;
+use headgate_schemas::event::{BAD_EVENTS, Event, REPLAYED_EVENTS, Replayed};
+use headgate_schemas::format::write_date_time;
+use headgate_schemas::registry::Registry;
+use headgate_sink::QUARANTINE_SOURCE;
+use headgate_sink::commit::{DataFile, Snapshot, landed};
+use headgate_sink::store::Store;
+use headgate_stream::log::{
+    Delivery, Lag, Partition, Position, ReadError, Reader, Records, StreamId,
+};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::filter::Filter;
+use super::known::Known;
+use super::rows::{self, Row, Rows};
+use super::tracker::Tracker;
+
+/// A delivery is cut at this many bytes.
+const DELIVERY_BYTES_MAX: usize = 1 << 20;
+
+/// Deliveries that wait for the sink.
+const DELIVERIES_MAX: usize = 4;
+
+/// Left in place because its bytes are not the whole event.
+const PARTIAL: &str = "partial";
+
+/// The commit log of all replays of bad events.
+pub(crate) fn stream() -> StreamId {
+    StreamId {
+        name: "replay.bad_events".to_owned(),
+        incarnation: "1".to_owned(),
+    }
+}
+
+fn partition() -> Partition {
+    Partition::new(BAD_EVENTS)
+}
+
+/// What a run works with.
+pub(crate) struct Run {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) schemas: Arc<Registry>,
+    pub(crate) again: Again,
+    pub(crate) filter: Filter,
+    pub(crate) tracker: Arc<Tracker>,
+    pub(crate) clock: Clock,
+    /// The run's number, which its positions begin with.
+    number: u64,
+    /// The log's tail when it began.
+    after: Position,
+    files: Vec<DataFile>,
+    known: Known,
+    known_max: u64,
+}
+
+impl Run {
+    /// Looks at what there is. At most `known_max` replayed events are held in memory.
+    ///
+    /// # Errors
+    /// What has landed cannot be read, or too much was replayed before.
+    pub(crate) async fn begin(
+        store: Arc<dyn Store>,
+        schemas: Arc<Registry>,
+        again: Again,
+        filter: Filter,
+        clock: Clock,
+        known_max: u64,
+    ) -> Result<Self> {
+        // In this order: what others commit behind this tail makes the first commit of this run impossible.
+        let after = landed(Arc::clone(&store), stream(), &partition()).await?;
+        let snapshot = Snapshot::read(&*store).await?;
+        let files = |table| -> Vec<DataFile> {
+            let all = snapshot.files(table).iter();
+            all.filter(|file| filter.may_be_in(file)).cloned().collect()
+        };
+        let mut run = Self {
+            number: number_of(&after) + 1,
+            after,
+            files: files(BAD_EVENTS),
+            known: Known::default(),
+            known_max,
+            store,
+            schemas,
+            again,
+            tracker: Arc::default(),
+            clock,
+            filter: Filter::default(),
+        };
+        for file in files(REPLAYED_EVENTS) {
+            run.note(&file).await?;
+        }
+        run.filter = filter;
+        Ok(run)
+    }
+
+    /// The log's tail when the run began.
+    pub(crate) fn after(&self) -> &Position {
+        &self.after
+    }
+
+    /// Rows that will be looked at.
+    pub(crate) fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    async fn note(&mut self, file: &DataFile) -> Result<()> {
+        let mut rows = rows::open_ids(&self.store, file).await?;
+        while let Some(batch) = rows.try_next().await? {
+            let ids = arrow::array::AsArray::as_string_opt::<i32>(batch.column(0));
+            for id in ids.context("event ids are not text")?.iter().flatten() {
+                self.known.insert(id);
+            }
+            self.bound()?;
+        }
+        Ok(())
+    }
+
+    fn bound(&self) -> Result<()> {
+        ensure!(
+            self.known.len() <= self.known_max,
+            "more than replay.replayed_events_max, {}, events of that time were replayed: replay less of it at once, with \
+             --since and --until, or raise it",
+            self.known_max
+        );
+        Ok(())
+    }
+
+    /// Starts reading and judging. Within a Tokio runtime.
+    pub(crate) fn reader(self) -> Box<dyn Reader> {
+        let (deliveries, received) = mpsc::channel(DELIVERIES_MAX);
+        Box::new(BadEvents {
+            stream: stream(),
+            received,
+            run: Some((self, deliveries)),
+            told: false,
+            task: None,
+        })
+    }
+
+    async fn work(mut self, deliveries: mpsc::Sender<Records>) -> Result<()> {
+        let mut follows = self.after.clone();
+        for (number, file) in (1_u64..).zip(std::mem::take(&mut self.files)) {
+            let cannot = || {
+                format!(
+                    "cannot read {}; if it was compacted meanwhile, run the replay again",
+                    file.path
+                )
+            };
+            let mut rows = rows::open(&self.store, &file).await.with_context(cannot)?;
+            let (mut row, mut making) = (0_u64, Making::default());
+            while let Some(batch) = rows.try_next().await.with_context(cannot)? {
+                let columns = Rows::of(&batch);
+                for at in 0..batch.num_rows() {
+                    let found = columns.row(at);
+                    self.take(&found.with_context(cannot)?, &mut making)?;
+                }
+                row += batch.num_rows() as u64;
+                if making.bytes >= DELIVERY_BYTES_MAX {
+                    let end = Position::new(&format!("{}.{number}.{row}", self.number));
+                    let made = std::mem::take(&mut making);
+                    follows = self.hand(made, follows, end, &deliveries).await;
+                }
+            }
+            if making.events > 0 {
+                let end = Position::new(&format!("{}.{number}.{row}", self.number));
+                follows = self.hand(making, follows, end, &deliveries).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand(
+        &self,
+        making: Making,
+        follows: Position,
+        end: Position,
+        deliveries: &mpsc::Sender<Records>,
+    ) -> Position {
+        let records = Records {
+            partition: partition(),
+            follows,
+            end: end.clone(),
+            values: making.values,
+            appended_ms: (self.clock)().div_euclid(1_000),
+        };
+        self.tracker.handed(&partition(), &end, making.events);
+        // Nobody takes it: the sink has ended.
+        drop(deliveries.send(records).await);
+        end
+    }
+
+    /// Judges one row.
+    fn take(&mut self, row: &Row<'_>, making: &mut Making) -> Result<()> {
+        if !self.filter.takes(row) {
+            return Ok(());
+        }
+        let known = self.known.contains(row.bad_event);
+        self.tracker.count(|counts| {
+            counts.seen += 1;
+            counts.passed_over += u64::from(known);
+        });
+        if known {
+            return Ok(());
+        }
+        let received = received(row);
+        let rejected = again::Rejected {
+            payload: &row.payload,
+            kind: row.kind,
+            id: row.id,
+            source_default: row.source,
+            receivedtime: &received,
+        };
+        let left = match self.again.judge(&self.schemas, &rejected) {
+            Verdict::Valid(valid) => {
+                self.known.insert(row.bad_event);
+                self.bound()?;
+                making.push(row, valid, self.number, (self.clock)());
+                return Ok(());
+            }
+            Verdict::Invalid { reason, .. } => reason.as_str(),
+            Verdict::Partial => PARTIAL,
+        };
+        self.tracker
+            .count(|counts| *counts.left.entry(left).or_default() += 1);
+        Ok(())
+    }
+}
+
+/// What will be the next delivery: each event, and behind it its note, so that no commit parts them.
+#[derive(Default)]
+struct Making {
+    values: Vec<Bytes>,
+    bytes: usize,
+    events: u64,
+}
+
+impl Making {
+    fn push(&mut self, row: &Row<'_>, valid: again::Valid, number: u64, now_micros: i64) {
+        let mut note = Vec::with_capacity(512);
+        Replayed {
+            bad_event: row.bad_event,
+            receivedtime: &date_time(row.received_micros),
+            replay: &number.to_string(),
+            id: &valid.id,
+            kind: &valid.kind,
+            table: &valid.table,
+            replayed_at: &date_time(now_micros),
+            reason: row.reason,
+        }
+        .write(&mut note);
+        self.events += 1;
+        self.bytes += valid.record.len() + note.len();
+        self.values.push(valid.record.into());
+        self.values.push(note.into());
+    }
+}
+
+/// When the event was received. A bad event of the sink's is a whole envelope, which says when the gateway received it.
+fn received(row: &Row<'_>) -> String {
+    if row.source == QUARANTINE_SOURCE {
+        let text = std::str::from_utf8(&row.payload).unwrap_or_default();
+        let envelope = Event::read(text, u32::MAX - 1).ok();
+        if let Some(received) = envelope.and_then(|event| event.receivedtime) {
+            return received.into_owned();
+        }
+    }
+    date_time(row.received_micros)
+}
+
+fn date_time(micros: i64) -> String {
+    let mut text = Vec::with_capacity(32);
+    write_date_time(micros, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The number of the run that made the position; 0 at the start.
+fn number_of(position: &Position) -> u64 {
+    let number = position.as_str().split('.').next();
+    number.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// The reading half.
+struct BadEvents {
+    stream: StreamId,
+    received: mpsc::Receiver<Records>,
+    /// What is to be started by the first seek.
+    run: Option<(Run, mpsc::Sender<Records>)>,
+    told: bool,
+    task: Option<AbortHandle>,
+}
+
+impl Reader for BadEvents {
+    fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Result<Delivery, ReadError>> {
+        async move {
+            if !self.told {
+                self.told = true;
+                return Ok(Delivery::Assigned(vec![partition()]));
+            }
+            let records = self.received.recv().await;
+            records.map(Delivery::Records).ok_or(ReadError::Closed)
+        }
+        .boxed()
+    }
+
+    fn seek(&mut self, _: &Partition, _: &Position) {
+        if let Some((run, deliveries)) = self.run.take() {
+            let tracker = Arc::clone(&run.tracker);
+            let work = async move {
+                if let Err(error) = run.work(deliveries).await {
+                    tracker.fail(crate::cause::line(&error));
+                }
+            };
+            self.task = Some(tokio::spawn(work).abort_handle());
+        }
+    }
+
+    fn passed(&mut self, _: &Partition, _: &Position) {}
+
+    fn lag(&self) -> Vec<Lag> {
+        Vec::new()
+    }
+}
+
+impl Drop for BadEvents {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! A part of Kafka's stream, read once more into tables of their own.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use headgate_gateway::Topics;
+use headgate_schemas::event::Event;
+use headgate_schemas::registry::Registry;
+use headgate_sink::store::Store;
+use headgate_sink::table::Generation;
+use headgate_stream::kafka::{Kafka, Range};
+use headgate_stream::log::{Reader, StreamId, Topic};
+use tokio::task::block_in_place;
+
+use super::arguments::Arguments;
+use super::guard::{Guard, Keep};
+use super::plan::{Asked, Plan, Wanted, present};
+use super::tracker::Tracker;
+use crate::config::{Config, StreamKind};
+
+/// A generation that is to be filled.
+pub(crate) struct Filling {
+    pub(crate) generation: Generation,
+    pub(crate) reader: Box<dyn Reader>,
+    pub(crate) tracker: Arc<Tracker>,
+    /// The offsets in the plan.
+    pub(crate) offsets: u64,
+}
+
+/// The generation, and Kafka, before anything is asked of it.
+///
+/// # Errors
+/// The stream is not Kafka, or the generation's name is not allowed.
+pub(crate) fn open(
+    arguments: &Arguments,
+    config: &Config,
+    schemas: &Registry,
+) -> Result<(Generation, Kafka)> {
+    ensure!(
+        config.stream.kind == StreamKind::Kafka,
+        "--from stream needs stream.kind = \"kafka\": the journal forgets what has landed"
+    );
+    let generation = Generation::new(arguments.into.as_deref().unwrap_or_default())?;
+    let tables: Vec<&str> = schemas.families().map(|(table, _)| table).collect();
+    generation.check(&tables)?;
+    let kafka = Kafka::new(config.kafka.clone(), &prometheus::Registry::new())?;
+    Ok((generation, kafka))
+}
+
+impl Filling {
+    /// Finds the generation's plan, or makes it, and opens its reader.
+    ///
+    /// # Errors
+    /// What is asked for is not there, or the generation was begun otherwise.
+    pub(crate) async fn begin(
+        (generation, kafka): (Generation, Kafka),
+        arguments: &Arguments,
+        store: &dyn Store,
+        schemas: &Registry,
+        now_ms: i64,
+    ) -> Result<Self> {
+        let asked = asked(arguments);
+        let stream = block_in_place(|| kafka.stream(&format!("generation.{generation}")))?;
+        let StreamId {
+            incarnation: cluster,
+            ..
+        } = &stream;
+        let fingerprint = schemas.fingerprint();
+        let plan = match Plan::read(store, &generation).await? {
+            Some(plan) => plan,
+            None => {
+                let ranges = block_in_place(|| ranges(&kafka, &asked, arguments.allow_missing))?;
+                let plan = Plan::new(cluster.clone(), fingerprint, asked.clone(), ranges, now_ms);
+                plan.fix(store, &generation).await?
+            }
+        };
+        plan.check(&generation, cluster, fingerprint, &asked)?;
+        let inner = block_in_place(|| kafka.range_reader(stream, &plan.ranges))?;
+        let tracker = Arc::<Tracker>::default();
+        let guard = Guard::filtering(
+            inner,
+            Arc::clone(&tracker),
+            keep(&arguments.types),
+            arguments.allow_missing,
+        );
+        Ok(Self {
+            generation,
+            reader: Box::new(guard),
+            tracker,
+            offsets: plan.ranges.iter().map(Range::offsets).sum(),
+        })
+    }
+}
+
+fn asked(arguments: &Arguments) -> Asked {
+    let topics = match arguments.topics.is_empty() && arguments.offsets.is_empty() {
+        true => vec![Topics::default().events.to_string()],
+        false => arguments.topics.clone(),
+    };
+    Asked {
+        topics,
+        types: arguments.types.clone(),
+        offsets: arguments.offsets.clone(),
+        since_micros: arguments.since,
+        until_micros: arguments.until,
+    }
+}
+
+/// What is asked for, as offsets of now.
+fn ranges(kafka: &Kafka, asked: &Asked, allow_missing: bool) -> Result<Vec<Range>> {
+    match asked.offsets.is_empty() {
+        true => by_time(kafka, asked, allow_missing),
+        false => by_offset(kafka, asked, allow_missing),
+    }
+}
+
+fn by_offset(kafka: &Kafka, asked: &Asked, allow_missing: bool) -> Result<Vec<Range>> {
+    let wanted: Result<Vec<Wanted>> = asked.offsets.iter().map(|o| Wanted::parse(o)).collect();
+    let wanted = wanted?;
+    let mut topics: Vec<&str> = wanted.iter().map(|wanted| wanted.topic.as_str()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let topics: Vec<Topic> = topics.into_iter().map(Topic::new).collect();
+    let extents = kafka.extents(&topics)?;
+    let mut seen = HashSet::new();
+    let mut ranges = Vec::new();
+    for wanted in &wanted {
+        let place = (wanted.topic.as_str(), wanted.partition);
+        ensure!(
+            seen.insert(place),
+            "--offsets names {}-{} twice: one range a partition",
+            place.0,
+            place.1
+        );
+        ranges.push(wanted.within(&extents)?);
+    }
+    present(ranges, &extents, allow_missing)
+}
+
+fn by_time(kafka: &Kafka, asked: &Asked, allow_missing: bool) -> Result<Vec<Range>> {
+    let topics: Vec<Topic> = asked.topics.iter().map(|name| Topic::new(name)).collect();
+    let extents = kafka.extents(&topics)?;
+    let at = |micros: Option<i64>| -> Result<Option<Vec<i64>>> {
+        // Kafka's timestamps are whole milliseconds: one that is not before the time is not before the next of those.
+        let time_ms = |micros: i64| micros.saturating_add(999).div_euclid(1_000);
+        let found = micros.map(|micros| kafka.offsets_at(&extents, time_ms(micros)));
+        Ok(found.transpose()?)
+    };
+    let (starts, ends) = (at(asked.since_micros)?, at(asked.until_micros)?);
+    let mut ranges = Vec::new();
+    for (index, there) in extents.iter().enumerate() {
+        let start = starts.as_ref().map_or(there.start, |starts| starts[index]);
+        let end = ends.as_ref().map_or(there.end, |ends| ends[index]);
+        // What came before the oldest record that is left may have been of that time too.
+        ensure!(
+            allow_missing || starts.is_none() || there.start == 0 || start > there.start,
+            "retention may have removed a part of that time: {there} is there, all of it since then; --allow-missing \
+             takes that"
+        );
+        ranges.push(Range {
+            start,
+            end: end.max(start),
+            ..there.clone()
+        });
+    }
+    Ok(ranges)
+}
+
+/// Which records are of the types; all, when none is named.
+fn keep(types: &[String]) -> Keep {
+    let types: HashSet<String> = types.iter().cloned().collect();
+    Box::new(move |record| {
+        types.is_empty() || {
+            let text = std::str::from_utf8(record).unwrap_or_default();
+            let event = Event::read_to_data(text, u32::MAX - 1);
+            event.is_ok_and(|(event, _)| types.contains(&*event.kind))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_kept_by_their_type() {
+        let record = br#"{"specversion":"1.0","id":"i","source":"s","type":"a","data":{}}"#;
+        assert!(keep(&[])(record) && keep(&[])(b"no event"));
+        let some = keep(&["b".to_owned(), "a".to_owned()]);
+        assert!(some(record) && !some(b"no event"));
+        assert!(!keep(&["b".to_owned()])(record));
+    }
+}
