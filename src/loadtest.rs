@@ -1,16 +1,18 @@
 //! `headgate loadtest`: load on a schedule, then the proof that what was accepted is what landed, exactly once.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, AsArray};
 use futures_util::TryStreamExt;
-use headgate_loadtest::{Ledger, Options, Patience, Progress, Tally, wait_for_landing};
+use headgate_loadtest::{Ledger, Options, Patience, Progress, wait_for_landing};
+use headgate_schemas::event::{BAD_EVENTS, REPLAYED_EVENTS};
 use headgate_schemas::registry::Registry;
 use headgate_sink::commit::DataFile;
 use headgate_sink::store::Store;
-use headgate_sink::table::Table;
+use headgate_sink::table::{Generation, Table};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use crate::cli::{self, exit};
@@ -21,9 +23,6 @@ use crate::schemas::Source;
 
 /// Events at fault that are named one by one.
 const NAMES_MAX: usize = 20;
-
-/// The table of refused events, which names each by its own column.
-const BAD_EVENTS: &str = "bad_events";
 
 /// Runs the load test; returns the exit code.
 ///
@@ -52,18 +51,27 @@ pub(crate) async fn run(args: cli::Loadtest, config: &Config) -> Result<u8> {
             return anyhow::Ok(());
         };
         let snapshot = lake::snapshot(&*store, config).await?;
+        let mut replayed = Replayed::read(&store, snapshot.files(REPLAYED_EVENTS)).await?;
         for (table, files) in snapshot.tables() {
+            if is_of_a_generation(table, &schemas) {
+                continue;
+            }
             let column = if table == BAD_EVENTS {
                 refused_id.as_str()
             } else {
                 "event_id"
             };
             for file in files {
-                let counted = count(&store, table, file, column, tally).await;
+                let counted = each(&store, file, [column], |[id]| {
+                    if !replayed.take(table, id) {
+                        tally.row(table, id);
+                    }
+                });
+                let counted = counted.await;
                 counted.with_context(|| format!("cannot read {}", file.path))?;
             }
         }
-        Ok(())
+        replayed.all_found()
     })
     .await?;
     let mut out = io::stdout().lock();
@@ -141,25 +149,82 @@ fn refused_id_column(schemas: &Registry) -> Result<String> {
         .clone())
 }
 
-/// Counts the rows of one file: only its column of ids is read.
-async fn count(
+/// Whether the table holds a part of the stream once more.
+fn is_of_a_generation(table: &str, schemas: &Registry) -> bool {
+    Generation::base(table).is_some_and(|base| schemas.family(base).is_some())
+}
+
+/// Rows that a replay has landed: they are none of the runs' business, but each must be there.
+#[derive(Debug, Default)]
+struct Replayed {
+    /// By table and event's id, how many.
+    rows: HashMap<(String, String), u64>,
+}
+
+impl Replayed {
+    async fn read(store: &Arc<dyn Store>, files: &[DataFile]) -> Result<Self> {
+        let mut replayed = Self::default();
+        for file in files {
+            let noted = each(
+                store,
+                file,
+                ["replayed_table", "replayed_id"],
+                |[table, id]| {
+                    let row = (table.to_owned(), id.to_owned());
+                    *replayed.rows.entry(row).or_default() += 1;
+                },
+            );
+            let noted = noted.await;
+            noted.with_context(|| format!("cannot read {}", file.path))?;
+        }
+        Ok(replayed)
+    }
+
+    /// Whether the row is one of them; it is then found.
+    fn take(&mut self, table: &str, id: &str) -> bool {
+        if self.rows.is_empty() {
+            return false;
+        }
+        let row = (table.to_owned(), id.to_owned());
+        match self.rows.get_mut(&row) {
+            Some(rows) if *rows > 1 => *rows -= 1,
+            Some(_) => drop(self.rows.remove(&row)),
+            None => return false,
+        }
+        true
+    }
+
+    fn all_found(self) -> Result<()> {
+        match self.rows.keys().next() {
+            None => Ok(()),
+            Some((table, id)) => bail!("event {id} was replayed and is not in {table}"),
+        }
+    }
+}
+
+/// Visits the rows of one file by these columns of texts: only they are read.
+async fn each<const N: usize>(
     store: &Arc<dyn Store>,
-    table: &str,
     file: &DataFile,
-    column: &str,
-    tally: &mut Tally<'_>,
+    columns: [&str; N],
+    mut visit: impl FnMut([&str; N]),
 ) -> Result<()> {
     let landed = LandedFile::new(store, file);
     let builder = ParquetRecordBatchStreamBuilder::new(landed).await?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
-    let mut rows = builder.with_projection(mask).build()?;
-    while let Some(rows) = rows.try_next().await? {
-        let ids = rows
-            .column(0)
-            .as_string_opt::<i32>()
-            .context("event ids are not text")?;
-        for row in 0..ids.len() {
-            tally.row(table, if ids.is_null(row) { "" } else { ids.value(row) });
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+    let mut batches = builder.with_projection(mask).build()?;
+    while let Some(batch) = batches.try_next().await? {
+        let mut texts = Vec::with_capacity(N);
+        for name in columns {
+            let column = batch.column_by_name(name);
+            let column = column.and_then(|column| column.as_string_opt::<i32>());
+            texts.push(column.with_context(|| format!("{name} is not text"))?);
+        }
+        for row in 0..batch.num_rows() {
+            visit(std::array::from_fn(|at| match texts[at].is_null(row) {
+                true => "",
+                false => texts[at].value(row),
+            }));
         }
     }
     Ok(())

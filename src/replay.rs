@@ -12,6 +12,7 @@ mod plan;
 mod report;
 mod rows;
 mod tracker;
+mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,26 +5,24 @@
 //! log of these commits is a stream's of its own with one partition. A run begins at the log's tail, reads what has landed
 //! after that, and its first commit follows that tail: had another run landed anything meanwhile, it could not.
 
+mod making;
+mod reader;
+
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use headgate_gateway::again::{self, Again, Verdict};
 use headgate_gateway::clock::Clock;
-use headgate_schemas::event::{BAD_EVENTS, Event, REPLAYED_EVENTS, Replayed};
-use headgate_schemas::format::write_date_time;
+use headgate_schemas::event::{BAD_EVENTS, REPLAYED_EVENTS};
 use headgate_schemas::registry::Registry;
-use headgate_sink::QUARANTINE_SOURCE;
 use headgate_sink::commit::{DataFile, Snapshot, landed};
 use headgate_sink::store::Store;
-use headgate_stream::log::{
-    Delivery, Lag, Partition, Position, ReadError, Reader, Records, StreamId,
-};
+use headgate_stream::log::{Partition, Position, Reader, Records, StreamId};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
+use self::making::{Making, received};
+use self::reader::BadEvents;
 use super::filter::Filter;
 use super::known::Known;
 use super::rows::{self, Row, Rows};
@@ -32,9 +30,6 @@ use super::tracker::Tracker;
 
 /// A delivery is cut at this many bytes.
 const DELIVERY_BYTES_MAX: usize = 1 << 20;
-
-/// Deliveries that wait for the sink.
-const DELIVERIES_MAX: usize = 4;
 
 /// Left in place because its bytes are not the whole event.
 const PARTIAL: &str = "partial";
@@ -142,14 +137,7 @@ impl Run {
 
     /// Starts reading and judging. Within a Tokio runtime.
     pub(crate) fn reader(self) -> Box<dyn Reader> {
-        let (deliveries, received) = mpsc::channel(DELIVERIES_MAX);
-        Box::new(BadEvents {
-            stream: stream(),
-            received,
-            run: Some((self, deliveries)),
-            told: false,
-            task: None,
-        })
+        Box::new(BadEvents::new(self))
     }
 
     async fn work(mut self, deliveries: mpsc::Sender<Records>) -> Result<()> {
@@ -241,111 +229,10 @@ impl Run {
     }
 }
 
-/// What will be the next delivery: each event, and behind it its note, so that no commit parts them.
-#[derive(Default)]
-struct Making {
-    values: Vec<Bytes>,
-    bytes: usize,
-    events: u64,
-}
-
-impl Making {
-    fn push(&mut self, row: &Row<'_>, valid: again::Valid, number: u64, now_micros: i64) {
-        let mut note = Vec::with_capacity(512);
-        Replayed {
-            bad_event: row.bad_event,
-            receivedtime: &date_time(row.received_micros),
-            replay: &number.to_string(),
-            id: &valid.id,
-            kind: &valid.kind,
-            table: &valid.table,
-            replayed_at: &date_time(now_micros),
-            reason: row.reason,
-        }
-        .write(&mut note);
-        self.events += 1;
-        self.bytes += valid.record.len() + note.len();
-        self.values.push(valid.record.into());
-        self.values.push(note.into());
-    }
-}
-
-/// When the event was received. A bad event of the sink's is a whole envelope, which says when the gateway received it.
-fn received(row: &Row<'_>) -> String {
-    if row.source == QUARANTINE_SOURCE {
-        let text = std::str::from_utf8(&row.payload).unwrap_or_default();
-        let envelope = Event::read(text, u32::MAX - 1).ok();
-        if let Some(received) = envelope.and_then(|event| event.receivedtime) {
-            return received.into_owned();
-        }
-    }
-    date_time(row.received_micros)
-}
-
-fn date_time(micros: i64) -> String {
-    let mut text = Vec::with_capacity(32);
-    write_date_time(micros, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 /// The number of the run that made the position; 0 at the start.
 fn number_of(position: &Position) -> u64 {
     let number = position.as_str().split('.').next();
     number.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-/// The reading half.
-struct BadEvents {
-    stream: StreamId,
-    received: mpsc::Receiver<Records>,
-    /// What is to be started by the first seek.
-    run: Option<(Run, mpsc::Sender<Records>)>,
-    told: bool,
-    task: Option<AbortHandle>,
-}
-
-impl Reader for BadEvents {
-    fn stream(&self) -> &StreamId {
-        &self.stream
-    }
-
-    fn next(&mut self) -> BoxFuture<'_, Result<Delivery, ReadError>> {
-        async move {
-            if !self.told {
-                self.told = true;
-                return Ok(Delivery::Assigned(vec![partition()]));
-            }
-            let records = self.received.recv().await;
-            records.map(Delivery::Records).ok_or(ReadError::Closed)
-        }
-        .boxed()
-    }
-
-    fn seek(&mut self, _: &Partition, _: &Position) {
-        if let Some((run, deliveries)) = self.run.take() {
-            let tracker = Arc::clone(&run.tracker);
-            let work = async move {
-                if let Err(error) = run.work(deliveries).await {
-                    tracker.fail(crate::cause::line(&error));
-                }
-            };
-            self.task = Some(tokio::spawn(work).abort_handle());
-        }
-    }
-
-    fn passed(&mut self, _: &Partition, _: &Position) {}
-
-    fn lag(&self) -> Vec<Lag> {
-        Vec::new()
-    }
-}
-
-impl Drop for BadEvents {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use super::rows::Row;
 pub(crate) struct Filter {
     pub(super) types: Vec<String>,
     pub(super) reasons: Vec<String>,
-    sources: Vec<String>,
+    pub(super) sources: Vec<String>,
     pub(super) since_micros: Option<i64>,
-    until_micros: Option<i64>,
+    pub(super) until_micros: Option<i64>,
 }
 
 impl Filter {

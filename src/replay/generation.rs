@@ -15,8 +15,9 @@ use tokio::task::block_in_place;
 
 use super::arguments::Arguments;
 use super::guard::{Guard, Keep};
-use super::plan::{Asked, Plan, Wanted, present};
+use super::plan::{Asked, Plan};
 use super::tracker::Tracker;
+use super::wanted::{Wanted, present};
 use crate::config::{Config, StreamKind};
 
 /// A generation that is to be filled.

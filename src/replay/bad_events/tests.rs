@@ -6,12 +6,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use headgate_schemas::event::{Reason, Rejected, Violation};
+use headgate_schemas::format::write_date_time;
 use headgate_schemas::registry::SharedRegistry;
 use headgate_sink::store::local::Local;
 use headgate_sink::store::{self, Object};
 use headgate_sink::{Parts, Sink};
+use headgate_stream::log::{Delivery, Lag, ReadError};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use tempfile::TempDir;
 use tokio::sync::Notify;
