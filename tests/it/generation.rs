@@ -155,11 +155,8 @@ fn parts_of_the_stream_land_once_in_a_generation_though_the_replay_is_killed() {
         child.wait().expect("a child");
         kills += 1;
     };
-    assert_eq!(
-        streamed.count("visit_1__v2"),
-        EVENTS,
-        "{done}, killed {kills} times"
-    );
+    assert!(kills > 0, "it was never killed in the middle");
+    assert_eq!(streamed.count("visit_1__v2"), EVENTS, "{done}");
     let again = report(&streamed.replay(&asked).output().expect("it runs"));
     assert_eq!(again["landed"], 0, "{again}");
     assert_eq!(streamed.count("visit_1__v2"), EVENTS);

@@ -1,3 +1,4 @@
+mod replays;
 mod stream;
 
 use std::{collections::BTreeMap, time::Duration};
