@@ -74,15 +74,41 @@ setup_build() {
 
 setup_test() {
     install_packages python3:python3 jq:jq gzip:gzip
-    if ! "$venv_dir/bin/python" -c 'import duckdb, pyarrow' 2>/dev/null; then
-        say "installing DuckDB and pyarrow for the tests"
+    if ! "$venv_dir/bin/python" -c 'import duckdb, pyarrow, yaml' 2>/dev/null; then
+        say "installing DuckDB, pyarrow and PyYAML for the tests"
         if ! python3 -m venv --clear "$venv_dir" 2>/dev/null; then
             as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
             python3 -m venv --clear "$venv_dir"
         fi
         "$venv_dir/bin/pip" install --quiet --requirement tests/requirements.txt
     fi
+    # It reads compose files without Docker. Older ones are named with a hyphen, newer ones are a part of `docker`.
+    docker compose version >/dev/null 2>&1 || install_packages docker-compose:docker-compose
+    setup_promtool
     tests/services/install.sh ceph s3s
+}
+
+# Sets `promtool`. Debian packs it with the server, whose installation would start it: only the tool is unpacked.
+setup_promtool() {
+    promtool=$(command -v promtool || true)
+    [ -z "$promtool" ] || return 0
+    promtool="${XDG_CACHE_HOME:-$HOME/.cache}/headgate/promtool"
+    [ ! -x "$promtool" ] || return 0
+    command -v apt-get >/dev/null || fail "please install promtool, which comes with Prometheus"
+    say "unpacking promtool"
+    local folder
+    folder=$(mktemp -d)
+    as_root apt-get update -qq
+    (cd "$folder" && apt-get download -qq prometheus 2>/dev/null && dpkg-deb -x prometheus_*.deb .) ||
+        fail "cannot get the package prometheus, which has promtool"
+    mkdir -p "${promtool%/*}"
+    mv "$folder/usr/bin/promtool" "$promtool"
+    rm -rf "$folder"
+}
+
+# compose ARGS...: Docker Compose, whichever is there.
+compose() {
+    if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
 }
 
 # The servers that `./headgate.sh services` runs.

@@ -44,6 +44,11 @@ run_tests() {
     # With the backends' features, so that what needs Kafka or an S3 server runs too.
     cargo_tests --workspace --exclude headgate --no-fail-fast \
         --features headgate-stream/kafka,headgate-stream/testing,headgate-sink/s3,headgate-sink/testing -- --include-ignored
+    step "compose file" compose -f deploy/compose/compose.yaml config --quiet
+    step "settings and metrics in deploy/compose" \
+        env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/deploy
+    step "Prometheus' configuration" "$promtool" check config deploy/compose/prometheus.yml
+    step "alerts" "$promtool" test rules tests/deploy/alerts_test.yml
     echo
     if [ "$skipped" -gt 0 ]; then
         echo "$passed passed, $failed failed, $skipped skipped"
