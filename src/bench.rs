@@ -1,5 +1,7 @@
 //! `headgate bench`: measures this very program, started anew as a server for each benchmark.
 
+mod cluster;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,17 +12,24 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::cli::{Bench, Benchmark};
+use crate::config::Config;
 
 /// Runs one benchmark and prints its table.
 ///
 /// # Errors
 /// A server cannot be started, a request was not answered with success, or a file cannot be written.
-pub(crate) async fn run(args: &Bench) -> Result<()> {
+pub(crate) async fn run(args: &Bench, config: &Config, file: Option<&Path>) -> Result<()> {
     if let Benchmark::BareServer { listen } = args.what {
         return Ok(bare::serve(TcpListener::bind(listen).await?).await?);
     }
     let dir = work_dir(args.dir.as_deref())?;
-    let measured = measure(args, dir.path()).await;
+    let measured = match &args.what {
+        Benchmark::Cluster(what) => {
+            let setup = Setup::new(own_program()?, dir.path().to_path_buf());
+            cluster::run(what, setup, config, file, args.json.as_deref()).await
+        }
+        _ => measure(args, dir.path()).await,
+    };
     if measured.is_err() {
         eprintln!(
             "headgate: the servers' logs are in {}",
@@ -63,7 +72,7 @@ async fn measure(args: &Bench, dir: &Path) -> Result<()> {
             report(&memory.run(&whole).await?, json)
         }
         Benchmark::Idle => report(&[Idle::default().run(&whole).await?], json),
-        Benchmark::BareServer { .. } => Ok(()),
+        Benchmark::BareServer { .. } | Benchmark::Cluster(_) => Ok(()),
     }
 }
 

@@ -242,7 +242,7 @@ pub(crate) struct Bench {
 }
 
 /// `headgate bench ...`: each prints a Markdown table.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Benchmark {
     /// CPU time an event of gateway and journal, beside a bare HTTP server's
     Gateway,
@@ -260,6 +260,9 @@ pub(crate) enum Benchmark {
     },
     /// Resident memory with 10,000 idle connections
     Idle,
+    /// Around Kafka and S3 that run already, with their settings in --config or the environment
+    #[command(flatten)]
+    Cluster(ClusterBenchmark),
     /// The bare HTTP server that the gateway is compared with
     #[command(hide = true)]
     BareServer {
@@ -267,6 +270,79 @@ pub(crate) enum Benchmark {
         #[arg(long)]
         listen: SocketAddr,
     },
+}
+
+/// The benchmarks of gateways and sinks as processes of their own.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ClusterBenchmark {
+    /// A gateway that writes to Kafka: CPU time an event, and latency at half load
+    Kafka {
+        /// Rounds; medians are reported
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// Requests of one round
+        #[arg(long, default_value_t = 20_000)]
+        requests: u64,
+        /// Seconds of half load
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        #[command(flatten)]
+        beside: Beside,
+    },
+    /// Sinks that land a topic in S3: CPU time an event, and what a second sink adds
+    Landing {
+        /// Events in the topic
+        #[arg(long, default_value_t = 2_000_000)]
+        events: u64,
+        /// Rounds; medians are reported
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// The share of the time that each sink runs when one and two are compared, in percent
+        #[arg(long, default_value_t = 10)]
+        share: u32,
+        #[command(flatten)]
+        beside: Beside,
+    },
+    /// Resident memory of a gateway and a sink at full load
+    Steady {
+        /// How long
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// Samples of the memory
+        #[arg(long, default_value_t = 40)]
+        samples: u32,
+    },
+    /// A sink's start over a long commit log
+    Restart {
+        /// Commits in the log
+        #[arg(long, default_value_t = 10_000)]
+        commits: u64,
+        /// Starts; medians are reported
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
+    /// Requests to the store for a commit: what docs/capacity.md is computed from
+    Requests {
+        /// Commits that are counted
+        #[arg(long, default_value_t = 192)]
+        commits: u64,
+    },
+    /// Writes a commit log that a start is timed over
+    #[command(hide = true)]
+    Commits {
+        /// How many
+        #[arg(long)]
+        commits: u64,
+    },
+}
+
+/// What is measured in turn.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Beside {
+    /// A shell command that does the same work otherwise, run in each round: the last line that it prints is a JSON
+    /// object of names and CPU microseconds an event
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) beside: Option<String>,
 }
 
 /// `headgate schemas ...`

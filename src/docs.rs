@@ -44,6 +44,7 @@ fn metrics() -> String {
         ("Spill", headgate_stream::spill::CATALOG),
         ("Sink", headgate_sink::metrics::CATALOG),
         ("Compaction", headgate_sink::compact::CATALOG),
+        ("S3", headgate_sink::store::s3::CATALOG),
         ("Process", crate::metrics::CATALOG),
     ];
     let mut page = METRICS_HEAD.to_owned();

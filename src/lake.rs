@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -17,8 +18,10 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use prometheus::Registry;
 
 use crate::config::{Config, StoreKind};
+use crate::metrics::Metrics;
 
 /// A footer is mostly in the last so many bytes of its file: one request instead of two.
 const FOOTER_BYTES: usize = 64 << 10;
@@ -27,15 +30,30 @@ const FOOTER_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 /// The directory cannot be made, the bucket cannot be reached, or its server cannot create exclusively.
-pub(crate) async fn open_for_sink(config: &Config, now_ms: i64) -> Result<Arc<dyn Store>> {
-    let store = open(config).await?;
+pub(crate) async fn open_for_sink(
+    config: &Config,
+    now_ms: i64,
+    registry: &Registry,
+    metrics: &Metrics,
+) -> Result<Arc<dyn Store>> {
     // A file system's links are exclusive; what servers promise is tried out.
-    if config.store.kind == StoreKind::S3 {
-        let tried = Probe::default().run(&*store, now_ms).await;
-        tried.with_context(|| format!("cannot land in {}", name(config)))?;
-        tracing::info!(store = name(config), "the store creates exclusively");
+    if config.store.kind == StoreKind::Local {
+        return open(config).await;
     }
-    Ok(store)
+    let store = open_s3(config).await?;
+    store.register(registry)?;
+    let begun = Instant::now();
+    let tried = Probe::default().run(&store, now_ms).await;
+    tried.with_context(|| format!("cannot land in {}", name(config)))?;
+    let took = begun.elapsed();
+    metrics.store_probed(took);
+    let took_ms = took.as_millis();
+    tracing::info!(
+        store = name(config),
+        took_ms,
+        "the store creates exclusively"
+    );
+    Ok(Arc::new(store))
 }
 
 /// The store as readers need it; nothing where no event was ever landed in the directory.
@@ -50,11 +68,18 @@ pub(crate) async fn open_to_read(config: &Config) -> Result<Option<Arc<dyn Store
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Store>> {
-    let cannot = || format!("cannot open {}", name(config));
     Ok(match config.store.kind {
-        StoreKind::Local => Arc::new(Local::open(&config.lake_dir()).with_context(cannot)?),
-        StoreKind::S3 => Arc::new(S3::open(config.s3.clone()).await.with_context(cannot)?),
+        StoreKind::Local => Arc::new(
+            Local::open(&config.lake_dir())
+                .with_context(|| format!("cannot open {}", name(config)))?,
+        ),
+        StoreKind::S3 => Arc::new(open_s3(config).await?),
     })
+}
+
+async fn open_s3(config: &Config) -> Result<S3> {
+    let opened = S3::open(config.s3.clone()).await;
+    opened.with_context(|| format!("cannot open {}", name(config)))
 }
 
 /// What has landed by now.

@@ -110,7 +110,10 @@ fn run(cli: Cli) -> Result<u8> {
         }
         Command::Bench(args) => {
             log_to_stderr("warn")?;
-            runtime()?.block_on(bench::run(&args)).map(|()| 0)
+            let file = cli.global.config.as_deref();
+            runtime()?
+                .block_on(bench::run(&args, &loaded.config, file))
+                .map(|()| 0)
         }
         Command::Schemas(command) => schemas::run(command, &loaded.config),
         Command::Config(command) => configuration(&command, &loaded),

@@ -1,6 +1,8 @@
 //! Metrics of the process as a whole; gateway, journal and sink have their own.
 
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use std::time::Duration;
+
+use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Name, kind, labels and help of each metric.
 pub(crate) const CATALOG: &[(&str, &str, &[&str], &str)] = &[
@@ -22,6 +24,12 @@ pub(crate) const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         &["outcome"],
         "Reloads of the schemas: `loaded`, or `refused` where the old ones stayed.",
     ),
+    (
+        "headgate_store_probe_seconds",
+        "gauge",
+        &[],
+        "How long it took at the start to prove that the store creates exclusively; 0 where nothing is to be proved.",
+    ),
 ];
 
 /// The process's metrics; clones count together.
@@ -29,6 +37,7 @@ pub(crate) const CATALOG: &[(&str, &str, &[&str], &str)] = &[
 pub(crate) struct Metrics {
     schemas: IntGauge,
     reloads: IntCounterVec,
+    probe: Gauge,
 }
 
 impl Metrics {
@@ -37,7 +46,7 @@ impl Metrics {
     /// # Errors
     /// One of them is registered already.
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let [build, schemas, reloads] = CATALOG else {
+        let [build, schemas, reloads, probe] = CATALOG else {
             return Err(prometheus::Error::Msg(
                 "the catalogue has other metrics".to_owned(),
             ));
@@ -45,6 +54,8 @@ impl Metrics {
         let build = IntGaugeVec::new(Opts::new(build.0, build.3), build.2)?;
         let schemas = IntGauge::new(schemas.0, schemas.3)?;
         let reloads = IntCounterVec::new(Opts::new(reloads.0, reloads.3), reloads.2)?;
+        let probe = Gauge::new(probe.0, probe.3)?;
+        registry.register(Box::new(probe.clone()))?;
         registry.register(Box::new(build.clone()))?;
         registry.register(Box::new(schemas.clone()))?;
         registry.register(Box::new(reloads.clone()))?;
@@ -52,7 +63,16 @@ impl Metrics {
         for outcome in ["loaded", "refused"] {
             reloads.with_label_values(&[outcome]).reset();
         }
-        Ok(Self { schemas, reloads })
+        Ok(Self {
+            schemas,
+            reloads,
+            probe,
+        })
+    }
+
+    /// The store was tried out at the start.
+    pub(crate) fn store_probed(&self, took: Duration) {
+        self.probe.set(took.as_secs_f64());
     }
 
     /// The schemas at the start.

@@ -22,6 +22,7 @@ use anyhow::{Result, anyhow};
 pub(crate) use self::addresses::running_gateway;
 use self::opened::Opened;
 pub(crate) use self::signals::Ending;
+pub(crate) use self::stream::Stream;
 use crate::cause;
 use crate::config::Config;
 

@@ -12,6 +12,7 @@ use crate::client;
 
 pub mod bare;
 mod closed;
+pub mod cluster;
 mod compare;
 mod growth;
 mod idle;
@@ -48,6 +49,22 @@ pub enum Error {
     /// A request was not answered.
     #[error("a request was not answered: {0}")]
     Unanswered(String),
+    /// What ran beside did not print its figures.
+    #[error("`{command}` gave no figures: {reason}")]
+    Beside {
+        /// The command.
+        command: String,
+        /// What happened instead.
+        reason: String,
+    },
+    /// A server's page could not be read, or something did not happen in time.
+    #[error("{what}: {reason}")]
+    Watched {
+        /// What was waited for.
+        what: String,
+        /// What happened instead.
+        reason: String,
+    },
     /// The operating system allows too few open files for the connections asked for.
     #[error("{asked} connections need more open files than the {allowed} allowed (ulimit -n)")]
     OpenFiles {
@@ -67,19 +84,22 @@ pub struct Setup {
     pub server_args: Vec<String>,
     /// A directory for data, schemas and logs, on the disk that the journal is to be measured with.
     pub work_dir: PathBuf,
-    /// How long a server may take to listen. Default 60 s.
+    /// How long a server may take to listen. Default 180 s: a sink tries its store out first.
     pub start_deadline: Duration,
+    /// Arguments for every server, such as `--config FILE`. Default none.
+    pub common_args: Vec<String>,
 }
 
 impl Setup {
     /// Starts `headgate up` of `program`, with everything below `work_dir`.
     pub fn new(program: PathBuf, work_dir: PathBuf) -> Setup {
-        let start_deadline = Duration::from_secs(60);
+        let start_deadline = Duration::from_secs(180);
         Setup {
             program,
             server_args: vec!["up".to_owned()],
             work_dir,
             start_deadline,
+            common_args: Vec::new(),
         }
     }
 
@@ -113,8 +133,27 @@ impl Setup {
         args: &[String],
         listen: std::net::SocketAddr,
     ) -> Result<Server, Error> {
-        let (work_dir, deadline) = (&self.work_dir, self.start_deadline);
-        Ok(Server::start(name, &self.program, args, listen, work_dir, deadline).await?)
+        self.launch_with(name, args, &[], listen).await
+    }
+
+    async fn launch_with(
+        &self,
+        name: &str,
+        args: &[String],
+        environment: &[(String, String)],
+        address: std::net::SocketAddr,
+    ) -> Result<Server, Error> {
+        let args: Vec<String> = args.iter().chain(&self.common_args).cloned().collect();
+        let launch = process::Launch {
+            name,
+            program: &self.program,
+            args: &args,
+            environment,
+            address,
+            work_dir: &self.work_dir,
+            deadline: self.start_deadline,
+        };
+        Ok(Server::start(launch).await?)
     }
 
     /// Writes the benchmark's schema under each of these names and returns the directory.

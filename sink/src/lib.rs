@@ -16,6 +16,7 @@ mod encode;
 mod health;
 mod land;
 pub mod metrics;
+pub mod rehearsal;
 mod retry;
 mod route;
 mod sink;

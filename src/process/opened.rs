@@ -62,7 +62,7 @@ impl Opened {
         let stops = Stops::default();
         let mut stream = Stream::open(config, role, &topics, &registry)?;
         let sink = match role.lands() {
-            true => Some(sink(config, &schemas, &registry).await?),
+            true => Some(sink(config, &schemas, &registry, &metrics).await?),
             false => None,
         };
         let face = match role.takes() {
@@ -164,10 +164,15 @@ impl Opened {
     }
 }
 
-async fn sink(config: &Config, schemas: &Arc<SharedRegistry>, registry: &Registry) -> Result<Sink> {
+async fn sink(
+    config: &Config,
+    schemas: &Arc<SharedRegistry>,
+    registry: &Registry,
+    metrics: &Metrics,
+) -> Result<Sink> {
     let clock = clock::system();
     let parts = headgate_sink::Parts {
-        store: lake::open_for_sink(config, clock() / 1_000).await?,
+        store: lake::open_for_sink(config, clock() / 1_000, registry, metrics).await?,
         schemas: Arc::clone(schemas),
         metrics: registry.clone(),
         clock,

@@ -22,7 +22,7 @@ start() {
     WEED_S3_SSE_KEK=$(printf '5%.0s' {1..64}) daemon "$dir" weed "$weed_binary" -logtostderr=true server \
         -dir="$dir/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
         -master.port="${ports[0]}" -master.peers=none -master.volumeSizeLimitMB=64 -master.telemetry=false \
-        -volume.port="${ports[1]}" -volume.max=50 -volume.preStopSeconds=0 \
+        -volume.port="${ports[1]}" -volume.max="${HEADGATE_SEAWEEDFS_VOLUMES:-50}" -volume.preStopSeconds=0 \
         -filer.port="${ports[2]}" -filer.localSocket="$dir/filer.sock" \
         -s3 -s3.port="${ports[3]}" -s3.localSocket="$dir/s3.sock" -s3.config="$dir/s3.json" \
         -s3.autoCreateBucket=false -s3.port.iceberg=0 -s3.port.lance=0

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::process::{Process, Server};
@@ -47,6 +48,33 @@ impl Bodies {
             events_each: u64::from(events_each),
         }
     }
+
+    /// So many batches of events of one type that name their users, as clients do: a stream is keyed by them.
+    pub(super) fn keyed(events_each: u32, bodies: usize, kind: &str) -> Bodies {
+        let mut events = Events::new(u64::from(events_each));
+        let mut event = || {
+            let data = events.next_value();
+            let user = match &data["userId"] {
+                Value::Null => format!(r#""anonymousid":{}"#, data["anonymousId"]),
+                user => format!(r#""userid":{user}"#),
+            };
+            format!(r#"{{"type":"{kind}",{user},"data":{data}}}"#)
+        };
+        let body = |_| {
+            let events: Vec<String> = (0..events_each).map(|_| event()).collect();
+            Bytes::from(format!("[{}]", events.join(",")))
+        };
+        Bodies {
+            bodies: Arc::new((0..bodies).map(body).collect()),
+            events_each: u64::from(events_each),
+        }
+    }
+
+    /// The body of a request.
+    pub(super) fn of(&self, request: u64) -> Bytes {
+        let at = usize::try_from(request).unwrap_or(0) % self.bodies.len().max(1);
+        self.bodies.get(at).cloned().unwrap_or_default()
+    }
 }
 
 /// What one measurement took.
@@ -85,13 +113,7 @@ pub(super) async fn measure(
     requests: u64,
 ) -> Result<Taken, Error> {
     let process: Process = server.process();
-    let url = format!("http://{}{EVENTS_PATH}", server.address());
-    let settings = Arc::new(Settings {
-        target: Target::resolve(&url, false).await?,
-        connect_timeout: TIMEOUT,
-        request_timeout: TIMEOUT,
-        gzip: false,
-    });
+    let settings = settings(server).await?;
     let next = Arc::new(AtomicU64::new(0));
     let before = process.cpu_time()?;
     let start = Instant::now();
@@ -122,22 +144,37 @@ async fn work(
         if number >= requests {
             return Ok(());
         }
-        let at = usize::try_from(number).unwrap_or(0) % bodies.bodies.len();
-        let reply = match client.post(bodies.bodies[at].clone()).await {
-            Ok(reply) => reply,
-            Err(Failure::NotSent(error) | Failure::Broken(error)) => {
-                return Err(Error::Unanswered(error));
-            }
-        };
-        if reply.status != http::StatusCode::OK {
-            let body = String::from_utf8_lossy(&reply.body);
-            let body = body.chars().take(ERROR_CHARS_MAX).collect();
-            return Err(Error::Refused {
-                status: reply.status,
-                body,
-            });
-        }
+        post(&mut client, bodies.of(number)).await?;
     }
+}
+
+/// Posts a body that must be taken whole.
+pub(super) async fn post(client: &mut Client, body: Bytes) -> Result<(), Error> {
+    let reply = match client.post(body).await {
+        Ok(reply) => reply,
+        Err(Failure::NotSent(error) | Failure::Broken(error)) => {
+            return Err(Error::Unanswered(error));
+        }
+    };
+    if reply.status == http::StatusCode::OK {
+        return Ok(());
+    }
+    let body = String::from_utf8_lossy(&reply.body);
+    Err(Error::Refused {
+        status: reply.status,
+        body: body.chars().take(ERROR_CHARS_MAX).collect(),
+    })
+}
+
+/// How a server is spoken to.
+pub(super) async fn settings(server: &Server) -> Result<Arc<Settings>, Error> {
+    let url = format!("http://{}{EVENTS_PATH}", server.address());
+    Ok(Arc::new(Settings {
+        target: Target::resolve(&url, false).await?,
+        connect_timeout: TIMEOUT,
+        request_timeout: TIMEOUT,
+        gzip: false,
+    }))
 }
 
 /// The middle one of an odd number of figures.

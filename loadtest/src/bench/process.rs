@@ -74,6 +74,25 @@ pub fn free_address() -> Result<SocketAddr, Error> {
         .map_err(failed("no free port"))
 }
 
+/// How a server is started.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// Its name, and that of its log, `<name>.log`.
+    pub name: &'a str,
+    /// The program.
+    pub program: &'a Path,
+    /// Its arguments.
+    pub args: &'a [String],
+    /// Variables beside those of this process.
+    pub environment: &'a [(String, String)],
+    /// Where it is to listen.
+    pub address: SocketAddr,
+    /// Where its output goes.
+    pub work_dir: &'a Path,
+    /// How long it may take to listen.
+    pub deadline: Duration,
+}
+
 /// A server process, ended when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -90,39 +109,33 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Runs `program` with `args` and waits until it listens on `address`. Its output goes to `<name>.log` in
-    /// `work_dir`.
+    /// Starts it and waits until it listens.
     ///
     /// # Errors
     /// When it cannot be started, ends, or does not listen before the deadline.
-    pub async fn start(
-        name: &str,
-        program: &Path,
-        args: &[String],
-        address: SocketAddr,
-        work_dir: &Path,
-        deadline: Duration,
-    ) -> Result<Server, Error> {
-        let log = work_dir.join(format!("{name}.log"));
+    pub async fn start(launch: Launch<'_>) -> Result<Server, Error> {
+        let address = launch.address;
+        let log = launch.work_dir.join(format!("{}.log", launch.name));
         let output = File::create(&log).map_err(failed(log.display().to_string()))?;
         let errors = output
             .try_clone()
             .map_err(failed(log.display().to_string()))?;
-        let child = Command::new(program)
-            .args(args)
+        let child = Command::new(launch.program)
+            .args(launch.args)
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
             .spawn()
-            .map_err(failed(program.display().to_string()))?;
+            .map_err(failed(launch.program.display().to_string()))?;
         let mut server = Server { child, address };
         let not_up = |reason: String| Error::NotUp {
-            name: name.to_owned(),
+            name: launch.name.to_owned(),
             address,
             reason,
             log,
         };
-        let until = Instant::now() + deadline;
+        let until = Instant::now() + launch.deadline;
         loop {
             if TcpStream::connect(address).await.is_ok() {
                 return Ok(server);
@@ -131,7 +144,7 @@ impl Server {
                 return Err(not_up(format!("it ended with {status}")));
             }
             if Instant::now() > until {
-                return Err(not_up(format!("nothing after {deadline:?}")));
+                return Err(not_up(format!("nothing after {:?}", launch.deadline)));
             }
             tokio::time::sleep(START_POLL).await;
         }

@@ -22,7 +22,7 @@ pub fn markdown<R: Row>(rows: &[R]) -> String {
     format!("{}{}{body}", line(&head), line(&rule))
 }
 
-fn mib(bytes: u64) -> String {
+pub(super) fn mib(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / MIB)
 }
 

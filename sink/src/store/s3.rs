@@ -11,6 +11,7 @@ mod fault;
 mod multipart;
 mod read;
 mod request;
+mod requests;
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -19,10 +20,14 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::time::Instant;
 
-pub use self::config::{Checksums, Config, Encryption};
 use self::{
     attempts::Attempts,
     fault::{Fault, Verdict},
+    requests::Requests,
+};
+pub use self::{
+    config::{Checksums, Config, Encryption},
+    requests::CATALOG,
 };
 use super::{Error, Object, Store, is_path};
 
@@ -40,6 +45,9 @@ pub enum OpenError {
     /// Nothing says in which region the bucket is.
     #[error("no region: set `region`, AWS_REGION or the profile's region")]
     Region,
+    /// The counter of requests cannot be made.
+    #[error("cannot count requests: {0}")]
+    Metrics(#[from] prometheus::Error),
 }
 
 /// A store in a bucket. Clones share connections and limits.
@@ -55,6 +63,7 @@ struct Bucket {
     /// What keys begin with.
     prefix: String,
     attempts: Attempts,
+    requests: Requests,
 }
 
 impl fmt::Debug for S3 {
@@ -116,14 +125,24 @@ impl S3 {
         left.map_err(|fault| Error::failed("list", "unfinished uploads", fault))
     }
 
+    /// Shows how many requests were sent.
+    ///
+    /// # Errors
+    /// The registry has the counter of another bucket already.
+    pub fn register(&self, registry: &prometheus::Registry) -> Result<(), prometheus::Error> {
+        self.bucket.requests.register(registry)
+    }
+
     async fn open_as(config: Config, keys: Option<Credentials>) -> Result<Self, OpenError> {
         if let Some((key, reason)) = config.problems().into_iter().next() {
             return Err(OpenError::Config { key, reason });
         }
+        let requests = Requests::new()?;
         let bucket = Bucket {
             client: client::client(&config, keys).await?,
             prefix: config.key_prefix(),
-            attempts: Attempts::new(&config),
+            attempts: Attempts::new(&config, requests.clone()),
+            requests,
             config,
         };
         Ok(Self {

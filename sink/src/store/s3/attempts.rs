@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     config::Config,
     fault::{Fault, Verdict},
+    requests::{Kind, Requests},
 };
 use crate::backoff::Backoff;
 
@@ -23,11 +24,13 @@ pub(super) struct Attempts {
     attempts_max: u32,
     timeout: Duration,
     backoff: Backoff,
+    requests: Requests,
 }
 
 impl Attempts {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, requests: Requests) -> Self {
         Self {
+            requests,
             under_way: Semaphore::new(config.requests_at_once_max),
             attempts_max: config.request_attempts_max,
             timeout: Duration::from_millis(config.request_timeout_ms),
@@ -41,6 +44,7 @@ impl Attempts {
     /// Sends a request until it is answered for good, at most so often, and not beyond the deadline.
     pub(super) async fn send<T, F>(
         &self,
+        kind: Kind,
         deadline: Instant,
         mut request: impl FnMut() -> F,
     ) -> Result<T, Fault>
@@ -49,7 +53,7 @@ impl Attempts {
     {
         let mut backoff = self.backoff.clone();
         for attempt in 1.. {
-            let fault = match self.once(deadline, request()).await {
+            let fault = match self.once(kind, deadline, request()).await {
                 Err(fault) if fault.verdict == Verdict::Again => fault,
                 answered => return answered,
             };
@@ -65,6 +69,7 @@ impl Attempts {
 
     async fn once<T>(
         &self,
+        kind: Kind,
         deadline: Instant,
         request: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
@@ -72,6 +77,7 @@ impl Attempts {
             // Never closed.
             let _permit = self.under_way.acquire().await;
             let until = (Instant::now() + self.timeout).min(deadline);
+            self.requests.sent(kind);
             timeout_at(until, request).await
         };
         match timeout_at(deadline, begun).await {
@@ -90,7 +96,8 @@ mod tests {
 
     fn attempts(config: Config) -> (Attempts, Instant) {
         let deadline = Instant::now() + config.operation_deadline();
-        (Attempts::new(&config), deadline)
+        let requests = Requests::new().unwrap();
+        (Attempts::new(&config, requests), deadline)
     }
 
     #[tokio::test(start_paused = true)]
@@ -101,8 +108,12 @@ mod tests {
             tried.fetch_add(1, Ordering::Relaxed);
             Err::<(), _>(Fault::again("the store answered 503 SlowDown"))
         };
-        let fault = attempts.send(deadline, request).await.unwrap_err();
+        let fault = attempts
+            .send(Kind::Get, deadline, request)
+            .await
+            .unwrap_err();
         assert_eq!(tried.load(Ordering::Relaxed), 8);
+        assert_eq!(attempts.requests.count(Kind::Get), 8);
         assert_eq!(
             fault.to_string(),
             "the store answered 503 SlowDown (8 tries)"
@@ -119,7 +130,10 @@ mod tests {
             sleep(Duration::from_secs(3_600)).await;
             Ok(())
         };
-        attempts.send(deadline, request).await.unwrap_err();
+        attempts
+            .send(Kind::Get, deadline, request)
+            .await
+            .unwrap_err();
         assert!(Instant::now() <= deadline + Duration::from_millis(2));
     }
 
@@ -137,7 +151,7 @@ mod tests {
             now.fetch_sub(1, Ordering::Relaxed);
             Ok(())
         };
-        let sent = (0..20).map(|_| attempts.send(deadline, request));
+        let sent = (0..20).map(|_| attempts.send(Kind::Get, deadline, request));
         for answered in futures_util::future::join_all(sent).await {
             answered.unwrap();
         }

@@ -15,6 +15,7 @@ use super::{
     Bucket,
     fault::{Fault, Verdict},
     request::millis,
+    requests::Kind,
 };
 
 /// S3 takes no more parts.
@@ -83,7 +84,7 @@ async fn begin(bucket: &Arc<Bucket>, key: &str, deadline: Instant) -> Result<Upl
             .set_storage_class(bucket.storage_class());
         Box::pin(async move { request.send().await.map_err(|error| Fault::of(&error)) })
     };
-    let begun = bucket.attempts.send(deadline, begin).await?;
+    let begun = bucket.attempts.send(Kind::Put, deadline, begin).await?;
     match begun.upload_id {
         Some(id) => Ok(Upload {
             bucket: Arc::clone(bucket),
@@ -114,7 +115,12 @@ pub(super) async fn left(bucket: &Bucket) -> Result<usize, Fault> {
         Box::pin(async move { request.send().await.map_err(|error| Fault::of(&error)) })
     };
     let deadline = Instant::now() + bucket.config.operation_deadline();
-    Ok(bucket.attempts.send(deadline, list).await?.uploads().len())
+    Ok(bucket
+        .attempts
+        .send(Kind::List, deadline, list)
+        .await?
+        .uploads()
+        .len())
 }
 
 impl Upload {
@@ -143,7 +149,7 @@ impl Upload {
                 request.send().await.map_err(|error| Fault::of(&error))
             })
         };
-        let sent = bucket.attempts.send(deadline, send).await?;
+        let sent = bucket.attempts.send(Kind::Put, deadline, send).await?;
         Ok(CompletedPart::builder()
             .part_number(number)
             .set_e_tag(sent.e_tag)
@@ -174,7 +180,7 @@ impl Upload {
                 sent.map(drop).map_err(|error| Fault::of(&error))
             })
         };
-        bucket.attempts.send(deadline, complete).await
+        bucket.attempts.send(Kind::Put, deadline, complete).await
     }
 }
 
@@ -210,7 +216,7 @@ async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<(), Fault> {
         })
     };
     let deadline = Instant::now() + bucket.config.operation_deadline();
-    match bucket.attempts.send(deadline, abort).await {
+    match bucket.attempts.send(Kind::Delete, deadline, abort).await {
         Err(fault) if matches!(fault.verdict, Verdict::NoUpload | Verdict::Missing) => Ok(()),
         aborted => aborted,
     }
@@ -232,7 +238,7 @@ pub(super) async fn sweep(bucket: &Bucket, begun_ms: i64) -> Result<u64, Fault> 
             Box::pin(async move { request.send().await.map_err(|error| Fault::of(&error)) })
         };
         let deadline = Instant::now() + bucket.config.operation_deadline();
-        let page = bucket.attempts.send(deadline, list).await?;
+        let page = bucket.attempts.send(Kind::List, deadline, list).await?;
         for upload in page.uploads() {
             let old = upload.initiated().is_some_and(|at| millis(at) < begun_ms);
             if let (true, Some(key), Some(id)) = (old, upload.key(), upload.upload_id()) {

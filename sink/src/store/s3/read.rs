@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{
     Bucket,
     fault::{Fault, Verdict, chain},
+    requests::Kind,
 };
 
 /// What one request got.
@@ -33,7 +34,7 @@ pub(super) async fn whole(bucket: &Bucket, key: &str, deadline: Instant) -> Resu
             collect(found, bytes).await.map(Got::Bytes)
         })
     };
-    match bucket.attempts.send(deadline, get).await? {
+    match bucket.attempts.send(Kind::Get, deadline, get).await? {
         Got::Bytes(bytes) => Ok(bytes),
         Got::Large(bytes) => {
             let read = range(bucket, key, 0..bytes, deadline).await?;
@@ -98,7 +99,7 @@ async fn part(
             collect(found, bytes).await
         })
     };
-    match bucket.attempts.send(deadline, get).await {
+    match bucket.attempts.send(Kind::Get, deadline, get).await {
         Err(fault) if fault.verdict == Verdict::NoRange => Ok(Bytes::new()),
         read => read,
     }

@@ -7,7 +7,7 @@ use aws_sdk_s3::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Bucket, Checksums, Encryption, Fault};
+use super::{Bucket, Checksums, Encryption, Fault, requests::Kind};
 use crate::store::Object;
 
 /// How many objects S3 lists at once.
@@ -44,7 +44,7 @@ impl Bucket {
                 sent.map(drop).map_err(|error| Fault::of(&error))
             })
         };
-        self.attempts.send(deadline, put).await
+        self.attempts.send(Kind::Put, deadline, put).await
     }
 
     pub(super) async fn head(&self, key: &str, deadline: Instant) -> Result<Object, Fault> {
@@ -56,7 +56,7 @@ impl Bucket {
                 .key(key);
             Box::pin(async move { request.send().await.map_err(|error| Fault::of(&error)) })
         };
-        let found = self.attempts.send(deadline, head).await?;
+        let found = self.attempts.send(Kind::Head, deadline, head).await?;
         Ok(self.object(key, found.content_length(), found.last_modified()))
     }
 
@@ -72,7 +72,7 @@ impl Bucket {
                 sent.map(drop).map_err(|error| Fault::of(&error))
             })
         };
-        self.attempts.send(deadline, delete).await
+        self.attempts.send(Kind::Delete, deadline, delete).await
     }
 
     /// At most `objects_max` objects, page by page; each page has the operation's deadline.
@@ -99,7 +99,7 @@ impl Bucket {
                 Box::pin(async move { request.send().await.map_err(|error| Fault::of(&error)) })
             };
             let deadline = Instant::now() + self.config.operation_deadline();
-            let page = self.attempts.send(deadline, list).await?;
+            let page = self.attempts.send(Kind::List, deadline, list).await?;
             found.extend(
                 page.contents()
                     .iter()
