@@ -1,5 +1,7 @@
 # Reproduces the figures of docs/performance.md: prints them and writes them into it. Sourced by headgate.sh.
 #
+# `./headgate.sh bench cluster` measures only what needs Kafka and S3, and leaves the other figures as they are.
+#
 # HEADGATE_BENCH_DIR chooses the disk that the servers' journals are on (else the build's own directory).
 
 # bench_crate CRATE NAME ARGS...: runs one bench of one crate.
@@ -16,15 +18,111 @@ bench_servers() {
     "$target_dir/release/headgate" bench "$@" --dir "$disk" --json "$bench_dir/$figures.json" >&2
 }
 
+# with_servers NAME COMMAND...: runs a command beside a Kafka broker and SeaweedFS of its own, with Headgate's settings for
+# them in the environment; they end with it, and so do their data.
+with_servers() (
+    dir="$disk/$1"
+    shift
+    trap 'stop_servers "$dir"' EXIT
+    tests/services/kafka.sh start "$dir/kafka" 1 >/dev/null
+    # Ten minutes of full load need more than the tests do.
+    HEADGATE_SEAWEEDFS_VOLUMES=300 tests/services/seaweedfs.sh start "$dir/seaweedfs" >/dev/null
+    set -a
+    source "$dir/kafka/env"
+    source "$dir/seaweedfs/env"
+    HEADGATE__STREAM__KIND=kafka
+    HEADGATE__KAFKA__BOOTSTRAP_SERVERS="[\"$KAFKA_BOOTSTRAP\"]"
+    HEADGATE__KAFKA__TOPICS__REPLICATION_FACTOR=1
+    HEADGATE__KAFKA__TOPICS__MIN_INSYNC_REPLICAS=1
+    HEADGATE__STORE__KIND=s3
+    HEADGATE__S3__BUCKET="$S3_BUCKET"
+    HEADGATE__S3__ENDPOINT="$S3_ENDPOINT"
+    HEADGATE__S3__PATH_STYLE=true
+    set +a
+    "$@"
+)
+
+stop_servers() {
+    tests/services/kafka.sh stop "$1/kafka" || true
+    tests/services/seaweedfs.sh stop "$1/seaweedfs" || true
+    rm -rf "$1"
+}
+
+# topic_bytes EVENTS: what the topic takes on Kafka's disk, an event.
+topic_bytes() {
+    local bytes
+    bytes=$(cat "$dir"/kafka/1/data/events-*/*.log | wc -c)
+    jq -n --argjson bytes "$bytes" --argjson events "$1" '{kafka_bytes_per_event: ($bytes / $events)}' >"$bench_dir/topic.json"
+}
+
+# Kafka and S3. HEADGATE_BENCH_QUICK=1 makes short runs of it all, to see that it works: their figures say little.
+run_cluster_benches() {
+    local kafka=() landing=() steady=() restart=() requests=()
+    if [ "${HEADGATE_BENCH_QUICK:-}" = 1 ]; then
+        kafka=(--rounds 1 --requests 3000 --seconds 5)
+        landing=(--rounds 1 --events 300000)
+        steady=(--seconds 20 --samples 8)
+        restart=(--rounds 1 --commits 300)
+        requests=(--commits 70)
+    fi
+    rm -f "$bench_dir"/records.*
+    say "a gateway that writes to Kafka, beside librdkafka alone"
+    with_servers kafka bench_servers kafka kafka "${kafka[@]}" --beside "scripts/beside.sh librdkafka '$bench_dir/records.tsv'"
+    say "sinks from Kafka to S3, beside decoding and encoding alone"
+    with_servers landing bench_landing "${landing[@]}"
+    say "memory at full load"
+    # Ten minutes of it would fill the disk; the sink keeps up, and the benchmark fails if it does not.
+    HEADGATE__KAFKA__TOPICS__PROPERTIES='{"retention.bytes" = "536870912", "segment.bytes" = "67108864"}' \
+        with_servers steady bench_servers steady steady "${steady[@]}"
+    say "starts over a long commit log"
+    with_servers restart bench_servers restart restart "${restart[@]}"
+    say "requests to the store"
+    with_servers requests bench_servers requests requests "${requests[@]}"
+    rm -f "$bench_dir"/records.*
+}
+
+bench_landing() {
+    bench_servers landing landing "$@" --beside "scripts/beside.sh encode '$bench_dir/records.ndjson'"
+    topic_bytes "$(jq '.[0].events' "$bench_dir/landing.json")"
+}
+
+# What docs/capacity.md is computed from.
+keep_figures() {
+    mkdir -p "$docs/figures"
+    jq -n --slurpfile kafka "$bench_dir/kafka.json" --slurpfile landing "$bench_dir/landing.json" \
+        --slurpfile topic "$bench_dir/topic.json" --slurpfile requests "$bench_dir/requests.json" '{
+            gateway_us_per_event: $kafka[0][0].us_per_event,
+            sink_us_per_event: $landing[0][0].us_per_event,
+            parquet_bytes_per_event: $landing[0][0].bytes_per_event,
+            kafka_bytes_per_event: $topic[0].kafka_bytes_per_event,
+            requests: $requests[0]
+        }' >"$docs/figures/capacity.json"
+    python3 scripts/capacity.py "$docs/figures/capacity.json" >"$docs/capacity.md"
+}
+
 run_benches() {
     bench_dir="$target_dir/bench"
     disk="${HEADGATE_BENCH_DIR:-$bench_dir/disk}"
     mkdir -p "$bench_dir/land" "$disk"
-    rm -f "$bench_dir"/*.json "$bench_dir"/land/*
+    docs=docs
+    if [ "${HEADGATE_BENCH_QUICK:-}" = 1 ]; then
+        # These figures are not for the pages.
+        docs="$bench_dir/docs"
+        mkdir -p "$docs"
+        cp docs/performance.md "$docs/"
+    fi
+    if [ "${1:-}" != cluster ]; then rm -f "$bench_dir"/*.json "$bench_dir"/land/*; fi
     cp /proc/loadavg "$bench_dir/load"
     # Past 1,024 open files by default; the idle connections need more.
     ulimit -n "$(ulimit -Hn)"
 
+    if [ "${1:-}" = cluster ]; then
+        build
+        run_cluster_benches
+        python3 scripts/performance.py cluster "$bench_dir" "$disk" "$docs/performance.md"
+        keep_figures
+        return
+    fi
     say "building the benches (the peers' crates are optimised here: several minutes the first time)"
     build
     cargo bench --locked --quiet --no-run -p headgate-schemas -p headgate-stream -p headgate-sink \
@@ -49,5 +147,7 @@ run_benches() {
     bench_servers idle idle
     rm -f "$bench_dir"/land/*.parquet "$bench_dir"/land/*.ndjson
 
-    python3 scripts/performance.py "$bench_dir" "$target_dir/criterion" "$disk" docs/performance.md
+    run_cluster_benches
+    python3 scripts/performance.py all "$bench_dir" "$target_dir/criterion" "$disk" "$docs/performance.md"
+    keep_figures
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes measured figures into docs/performance.md, between its markers, and prints them.
 
-    scripts/performance.py FIGURES CRITERION DISK PAGE
+    scripts/performance.py all FIGURES CRITERION DISK PAGE
+    scripts/performance.py cluster FIGURES DISK PAGE          only what needs Kafka and S3
 
 FIGURES holds what scripts/bench.sh left, CRITERION is criterion's directory of results, DISK is where the journals
 were. A marker is a pair of comments, `<!-- measured: NAME -->` and `<!-- end -->`.
@@ -14,6 +15,8 @@ import re
 import statistics
 import subprocess
 import sys
+
+from cluster_figures import Cluster, table
 
 MIB = 1 << 20
 # Validation, the gateway and the sink are judged in microseconds of CPU time an event.
@@ -28,21 +31,34 @@ IDLE_MIB_MAX = 150
 OURS = "headgate"
 
 
-def table(head, rows):
-    lines = [head, ["---:"] * len(head), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
-
-
 def read(path):
     return json.loads(path.read_text())
+
+
+def machine(folder, disk):
+    """What the figures were measured on."""
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
+    system = subprocess.run(["df", "--output=fstype", disk], capture_output=True, text=True, check=True)
+    return table(
+        ["CPU", "cores", "memory", "Linux", "file system of the journal", "load average before the run"],
+        [
+            [
+                model[1] if model else os.uname().machine,
+                os.cpu_count(),
+                f"{int(memory[1]) / MIB:.0f} GiB",
+                os.uname().release,
+                system.stdout.split()[-1],
+                (folder / "load").read_text().split()[0],
+            ]
+        ],
+    )
 
 
 class Figures:
     """All that was measured in one run."""
 
-    def __init__(self, folder, criterion, disk):
-        self.disk = disk
-        self.load = (folder / "load").read_text().split()[0]
+    def __init__(self, folder, criterion):
         self.validation = {}
         for named in sorted(criterion.glob("validate an event/*/new/benchmark.json")):
             estimates = read(named.with_name("estimates.json"))
@@ -52,24 +68,6 @@ class Figures:
             read(folder / f"{name}.json") for name in ("gateway", "growth", "growth-landing", "memory", "idle")
         )
         self.sink = read(folder / "land" / "compared.json")
-
-    def machine(self):
-        model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-        memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
-        system = subprocess.run(["df", "--output=fstype", self.disk], capture_output=True, text=True, check=True)
-        return table(
-            ["CPU", "cores", "memory", "Linux", "file system of the journal", "load average before the run"],
-            [
-                [
-                    model[1] if model else os.uname().machine,
-                    os.cpu_count(),
-                    f"{int(memory[1]) / MIB:.0f} GiB",
-                    os.uname().release,
-                    system.stdout.split()[-1],
-                    self.load,
-                ]
-            ],
-        )
 
     def validate(self):
         ours = self.validation[OURS]
@@ -197,7 +195,6 @@ class Figures:
 
     def blocks(self):
         return {
-            "machine": self.machine(),
             "aims": self.aims(),
             "validation": self.validate(),
             "gateway": self.gateways(),
@@ -209,11 +206,22 @@ class Figures:
         }
 
 
-def main(folder, criterion, disk, page):
-    blocks = Figures(pathlib.Path(folder), pathlib.Path(criterion), disk).blocks()
+def blocks(what, folder, *places):
+    """Every block that was measured, by its marker's name."""
+    if what == "cluster":
+        (disk,) = places
+        return {"cluster machine": machine(folder, disk), **Cluster(folder).blocks()}
+    criterion, disk = places
+    on = machine(folder, disk)
+    own = Figures(folder, pathlib.Path(criterion)).blocks()
+    return {"machine": on, **own, "cluster machine": on, **Cluster(folder).blocks()}
+
+
+def main(what, folder, *rest):
+    *places, page = rest
     page = pathlib.Path(page)
     text = page.read_text()
-    for name, block in blocks.items():
+    for name, block in blocks(what, pathlib.Path(folder), *places).items():
         marked = re.compile(rf"(<!-- measured: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text, found = marked.subn(lambda at, block=block: f"{at[1]}{block}{at[2]}", text)
         if found != 1:
@@ -223,6 +231,6 @@ def main(folder, criterion, disk, page):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if (sys.argv[1:2], len(sys.argv)) not in ((["all"], 6), (["cluster"], 5)):
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -8,6 +8,11 @@
 //! there and prints the CPU microseconds an event. That is how `tests/compare/duckdb_sink.py` alternates between it
 //! and DuckDB.
 
+//!
+//! With `HEADGATE_BENCH_RECORDS`, a file of records, one a line, and `HEADGATE_BENCH_SCHEMAS`, the directory of their
+//! schemas, it lands those with the default codec, and its last line is the figure in JSON. That is how `headgate bench
+//! landing --beside` compares a sink with it.
+
 #[path = "land/events.rs"]
 mod events;
 
@@ -23,6 +28,9 @@ use headgate_sink::{
 use headgate_stream::log::Records;
 
 fn main() {
+    if let Ok(file) = env::var("HEADGATE_BENCH_RECORDS") {
+        return given(Path::new(&file));
+    }
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/events");
     let registry = match Registry::load(&schemas) {
         Ok(registry) => Arc::new(registry),
@@ -36,6 +44,27 @@ fn main() {
         Ok(dir) => on_request(&registry, &records, Path::new(&dir)),
         Err(_) => alone(&registry, &records),
     }
+}
+
+/// Lands the records of a file.
+fn given(file: &Path) {
+    let schemas = env::var("HEADGATE_BENCH_SCHEMAS").expect("HEADGATE_BENCH_SCHEMAS is set too");
+    let registry = match Registry::load(Path::new(&schemas)) {
+        Ok(registry) => Arc::new(registry),
+        Err(errors) => panic!("{errors}"),
+    };
+    let text = Bytes::from(fs::read(file).expect("the records can be read"));
+    let lines = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    let records = delivery(as_read(lines.map(|line| text.slice_ref(line))));
+    let codec = Config::default().compression;
+    let count = setting("HEADGATE_BENCH_ROUNDS", 3);
+    let mut rounds: Vec<f64> = (0..count)
+        .map(|_| round(&registry, &records, codec).0)
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    println!("{{\"decode and encode\": {:.3}}}", rounds[count / 2]);
 }
 
 /// Runs all rounds of one codec after the other's, and prints their medians.

@@ -4,6 +4,8 @@
 //! record, for appends of 20 events of 1.1 KB, LZ4, acks=all, idempotent. Rounds alternate; the broker is another process.
 //! `KAFKA_BOOTSTRAP` names the brokers (else `tests/services/kafka.sh` starts one), `HEADGATE_BENCH_SECONDS` is how
 //! long each round takes (else 3), `HEADGATE_BENCH_ROUNDS` how many there are of each kind (else 5).
+//! `HEADGATE_BENCH_RECORDS` is a file of records to send instead, a line each: key, tab, value. Its last line of output is
+//! the medians in JSON: that is how `headgate bench kafka --beside` compares a gateway with it.
 
 use std::{
     path::Path,
@@ -102,6 +104,16 @@ fn events() -> Vec<(Bytes, Bytes)> {
         (Bytes::from(format!("user-{user}")), Bytes::from(text))
     };
     (0..EVENTS).map(event).collect()
+}
+
+/// The records of a file.
+fn given(file: String) -> Vec<(Bytes, Bytes)> {
+    let text = std::fs::read_to_string(file).expect("the records can be read");
+    let record = |line: &str| {
+        let (key, value) = line.split_once('\t')?;
+        Some((Bytes::from(key.to_owned()), Bytes::from(value.to_owned())))
+    };
+    text.lines().filter_map(record).collect()
 }
 
 struct Counted {
@@ -285,8 +297,8 @@ fn main() {
         number("HEADGATE_BENCH_ROUNDS", 5),
     );
     let broker = Broker(tempfile::tempdir().expect("a directory"));
-    let given = std::env::var("KAFKA_BOOTSTRAP").ok();
-    let bootstrap = given.clone().unwrap_or_else(|| {
+    let brokers = std::env::var("KAFKA_BOOTSTRAP").ok();
+    let bootstrap = brokers.clone().unwrap_or_else(|| {
         let env = broker.run("start", &["1"]);
         let found = env
             .lines()
@@ -305,8 +317,8 @@ fn main() {
     let kafka = Kafka::new(config, &prometheus::Registry::new()).expect("right settings");
     drop(kafka.writer(&[Topic::new(&topic)]).expect("a topic"));
 
-    let events = events();
-    let bytes = events.iter().map(|(_, value)| value.len()).sum::<usize>() / EVENTS;
+    let events = std::env::var("HEADGATE_BENCH_RECORDS").map_or_else(|_| events(), given);
+    let bytes = events.iter().map(|(_, value)| value.len()).sum::<usize>() / events.len();
     let kinds = [
         "librdkafka alone",
         "librdkafka alone, with our header",
@@ -338,7 +350,12 @@ fn main() {
             cpu_us / base
         );
     }
-    if given.is_some() {
+    if brokers.is_some() {
         println!("\nThe topic {topic} was left behind.");
     }
+    let figures = kinds.iter().zip(&measured).map(|(kind, rounds)| {
+        let cpu_us = median(rounds, |round| round.cpu_us);
+        format!("\"{kind}\": {cpu_us:.3}")
+    });
+    println!("\n{{{}}}", figures.collect::<Vec<_>>().join(", "));
 }

@@ -22,16 +22,22 @@ pub(super) struct Duty {
 }
 
 impl Duty {
-    /// The process runs for `percent` of each period, beginning `offset` after it.
+    /// The process goes on, and runs for `percent` of each period, beginning `offset` after it.
     pub(super) fn of(process: Process, percent: u32, offset: Duration) -> Duty {
-        let running = PERIOD * percent.min(100) / 100;
+        let running = if percent < 100 {
+            PERIOD * percent / 100
+        } else {
+            PERIOD
+        };
         let task = tokio::spawn(async move {
             let mut at = Instant::now() + offset;
             loop {
                 sleep_until(at).await;
                 signal(process, Signal::CONT);
                 sleep_until(at + running).await;
-                signal(process, Signal::STOP);
+                if running < PERIOD {
+                    signal(process, Signal::STOP);
+                }
                 at += PERIOD;
             }
         });
@@ -44,6 +50,11 @@ impl Drop for Duty {
         self.task.abort();
         signal(self.process, Signal::CONT);
     }
+}
+
+/// Stops the process until its duty begins.
+pub(super) fn stop(process: Process) {
+    signal(process, Signal::STOP);
 }
 
 /// One that has ended needs no signal.

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::beside::Beside;
-use super::duty::{Duty, PERIOD};
-use super::page::Page;
+use super::duty::{self, Duty, PERIOD};
+use super::page::{self, Page};
 use super::{Error, Server, Setup, apart};
 use crate::bench::closed::median;
 
@@ -129,20 +130,12 @@ struct Figures {
 
 impl Run {
     async fn land(&self, setup: &Setup, schemas: &Path, name: &str) -> Result<Figures, Error> {
-        let environment = apart(name);
-        let mut sinks = Vec::new();
-        for at in 0..self.sinks {
-            let name = format!("{name}-{at}");
-            sinks.push(setup.sink(&name, schemas, &environment).await?);
-        }
+        let sinks = self.start(setup, schemas, name).await?;
         let before = cpu(&sinks)?;
-        let duties: Vec<Duty> = match self.share {
-            100 => Vec::new(),
-            share => (0..)
-                .zip(&sinks)
-                .map(|(at, sink)| Duty::of(sink.process(), share, PERIOD * at / self.sinks))
-                .collect(),
-        };
+        let each = (0..).zip(&sinks);
+        let duties: Vec<Duty> = each
+            .map(|(at, sink)| Duty::of(sink.process(), self.share, PERIOD * at / self.sinks))
+            .collect();
         let (progress, bytes) = self.watch(&sinks).await?;
         let spent = cpu(&sinks)?.saturating_sub(before);
         drop(duties);
@@ -151,6 +144,29 @@ impl Run {
             events_per_s: speed(&progress, self.events as f64),
             bytes_per_event: bytes / self.events as f64,
         })
+    }
+
+    /// Starts the sinks, and stops each as soon as it runs: trying the store out takes each of them another while, and
+    /// they are to begin together.
+    async fn start(&self, setup: &Setup, schemas: &Path, name: &str) -> Result<Vec<Server>, Error> {
+        let environment = apart(name);
+        let mut starting = JoinSet::new();
+        for at in 0..self.sinks {
+            let (setup, schemas) = (setup.clone(), schemas.to_path_buf());
+            let (environment, name) = (environment.clone(), format!("{name}-{at}"));
+            starting.spawn(async move {
+                let sink = setup.sink(&name, &schemas, &environment).await?;
+                // It listens before it is in the group, and answers after that.
+                page::get(sink.address(), "/ready").await?;
+                duty::stop(sink.process());
+                Ok::<_, Error>(sink)
+            });
+        }
+        let mut sinks = Vec::new();
+        while let Some(started) = starting.join_next().await {
+            sinks.push(started.map_err(|error| Error::Unanswered(error.to_string()))??);
+        }
+        Ok(sinks)
     }
 
     /// Rows landed by time, until all have, and the bytes of their files.

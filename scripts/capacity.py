@@ -1,0 +1,267 @@
+#!/usr/bin/env python3
+"""Works out docs/capacity.md from measured figures, and prints it.
+
+    scripts/capacity.py docs/figures/capacity.json > docs/capacity.md
+
+The figures are what `./headgate.sh bench` left; everything else that is assumed is a named constant here, and stands on
+the page.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+import sys
+
+DAY_S = 86_400
+HOURS = 24
+GIB = 1 << 30
+MIB = 1 << 20
+
+# The loads, in events a day.
+LOADS = {"10 M": 10_000_000, "1 B": 1_000_000_000, "550 B": 550_000_000_000}
+# The busiest moment of a day, over its mean.
+PEAK = 3.0
+# The share of a core that a gateway or a sink is to use at the peak.
+UTILISATION = 0.6
+# Cores of the machine that one gateway or sink runs on.
+CORES = 4
+# A gateway or sink that fails must leave another.
+NODES_MIN = 2
+
+# Tables, hours open at a time, and batch ages that are worked out.
+TABLES = 50
+BATCH_AGES_S = [5, 30, 60, 300]
+# Where one age has to be chosen.
+BATCH_AGE_S = 60
+# What a busy sink's batches may hold: the default, and more.
+BATCHES_BYTES = [64 << 20, 256 << 20, 1 << 30]
+
+# The sink's defaults: see docs/configuration.md.
+BATCH_BYTES_MAX = 64 * MIB
+RECORD_BYTES = 1_400
+MULTIPART_BYTES = 16 * MIB
+PART_BYTES = 8 * MIB
+COMPACTED_FILE_BYTES = 256 * MIB
+SWEEPS_A_DAY = 24
+LISTED_OBJECTS = 1_000
+DAYS_KEPT = 365
+
+# Kafka.
+REPLICAS = 3
+RETENTION_DAYS = 3
+
+# Amazon S3, standard class, us-east-1, public list prices (https://aws.amazon.com/s3/pricing/, as known in 2025), in dollars.
+PUT_LIST_PER_1000 = 0.005
+GET_HEAD_PER_1000 = 0.0004
+STORED_GB_MONTH = 0.023
+GB = 1_000_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What one run measured."""
+
+    gateway_us: float
+    sink_us: float
+    parquet_bytes: float
+    kafka_bytes: float
+    # Requests for a commit besides its files: its own, and what each other sink's commit causes.
+    put: float
+    get: float
+    head: float
+    get_of_another: float
+    head_of_another: float
+
+    @staticmethod
+    def of(figures):
+        one, two = (each(counted) for counted in figures["requests"])
+        return Measured(
+            gateway_us=figures["gateway_us_per_event"],
+            sink_us=figures["sink_us_per_event"],
+            parquet_bytes=figures["parquet_bytes_per_event"],
+            kafka_bytes=figures["kafka_bytes_per_event"],
+            put=one["put"],
+            get=one["get"],
+            head=one["head"],
+            get_of_another=max(0.0, two["get"] - one["get"]),
+            head_of_another=max(0.0, two["head"] - one["head"]),
+        )
+
+
+def each(counted):
+    """Requests a commit, those that put its files left out."""
+    commits = counted["commits"]
+    return {
+        "put": (counted["put"] - counted["files"]) / commits,
+        "get": counted["get"] / commits,
+        "head": counted["head"] / commits,
+    }
+
+
+def nodes(events_a_day, us):
+    """How many gateways or sinks, and the cores that they use at the mean."""
+    cores = events_a_day / DAY_S * us / 1e6
+    needed = cores * PEAK / UTILISATION
+    return max(NODES_MIN, math.ceil(needed / CORES)), cores
+
+
+@dataclasses.dataclass(frozen=True)
+class Day:
+    """One day of one load with one batch age."""
+
+    sinks: int
+    commits: float
+    files: float
+    file_bytes: float
+    put: float
+    get: float
+    list: float
+    dollars: float
+    compacted_files: float
+
+
+def day(measured, events, age_s, batch_bytes=BATCH_BYTES_MAX):
+    """A day's files, requests and what those cost."""
+    sinks, _ = nodes(events, measured.sink_us)
+    # A batch is cut when it is full or old, whichever comes first.
+    full = events * RECORD_BYTES / batch_bytes
+    commits = max(sinks * DAY_S / age_s, full)
+    # A busy sink has rows of every table in a batch; at the turn of an hour some have two files.
+    files = min(events, commits * TABLES + sinks * HOURS * TABLES)
+    bytes_all = events * measured.parquet_bytes
+    file_bytes = bytes_all / files
+    if file_bytes > MULTIPART_BYTES:
+        # Looked for, begun, sent in parts, put together.
+        put_a_file, head_a_file = 2 + math.ceil(file_bytes / PART_BYTES), 1
+    else:
+        put_a_file, head_a_file = 1, 0
+    others = sinks - 1
+    put = files * put_a_file + commits * measured.put
+    get = commits * (measured.get + measured.head + others * (measured.get_of_another + measured.head_of_another))
+    get += files * head_a_file
+    compacted = max(min(files, TABLES * HOURS), bytes_all / COMPACTED_FILE_BYTES)
+    # Each sink's sweep lists what is kept, as it was compacted, and the day's own files.
+    listed = sinks * SWEEPS_A_DAY * (math.ceil((compacted * DAYS_KEPT + files) / LISTED_OBJECTS) + 1)
+    dollars = (put + listed) * PUT_LIST_PER_1000 / 1_000 + get * GET_HEAD_PER_1000 / 1_000
+    return Day(sinks, commits, files, file_bytes, put, get, listed, dollars, compacted)
+
+
+def number(value):
+    """Three significant digits, with a unit for thousands."""
+    for size, unit in ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if value >= size * 0.9995:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def size(value):
+    for unit, name in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= unit * 0.9995:
+            return f"{value / unit:.3g} {name}"
+    return f"{value:.0f} B"
+
+
+def money(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def table(head, rows):
+    lines = [head, ["---:"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
+
+
+def measured_table(measured):
+    rows = [
+        ["CPU of a gateway, us an event", f"{measured.gateway_us:.2f}", "`g`"],
+        ["CPU of a sink, us an event", f"{measured.sink_us:.2f}", "`s`"],
+        ["Parquet, bytes an event", f"{measured.parquet_bytes:.0f}", "`b`"],
+        ["Kafka, bytes an event and replica", f"{measured.kafka_bytes:.0f}", "`k`"],
+        ["PUTs a commit besides its files (record, checkpoints)", f"{measured.put:.2f}", "`p`"],
+        ["GETs and HEADs a commit", f"{measured.get + measured.head:.2f}", "`r`"],
+        ["GETs and HEADs that a commit causes at each other sink", f"{measured.get_of_another + measured.head_of_another:.2f}", "`o`"],
+    ]
+    return table(["what", "measured", "called"], rows)
+
+
+def machines(measured):
+    rows = []
+    for name, events in LOADS.items():
+        gateways, gateway_cores = nodes(events, measured.gateway_us)
+        sinks, sink_cores = nodes(events, measured.sink_us)
+        kafka = events * measured.kafka_bytes
+        rows.append(
+            [
+                name,
+                number(events / DAY_S),
+                f"{gateway_cores:.2f}",
+                f"{gateways:,}",
+                f"{sink_cores:.2f}",
+                f"{sinks:,}",
+                size(kafka),
+                size(kafka * REPLICAS * RETENTION_DAYS),
+            ]
+        )
+    head = ["events a day", "events/s, mean", "gateways' cores, mean", "gateways", "sinks' cores, mean", "sinks"]
+    return table([*head, "into Kafka a day", "on Kafka's disks"], rows)
+
+
+def requests(measured):
+    rows = []
+    for name, events in LOADS.items():
+        for age in BATCH_AGES_S:
+            one = day(measured, events, age)
+            row = [name, age, number(one.commits), number(one.files), size(one.file_bytes)]
+            rows.append([*row, number(one.put), number(one.get), number(one.list), money(one.dollars)])
+    head = ["events a day", "batch age, s", "commits", "files", "a file"]
+    return table([*head, "PUT", "GET and HEAD", "LIST", "dollars a day for requests"], rows)
+
+
+def batches(measured):
+    events = LOADS["550 B"]
+    rows = []
+    for batch_bytes in BATCHES_BYTES:
+        one = day(measured, events, BATCH_AGE_S, batch_bytes)
+        row = [f"{batch_bytes // MIB:,}", number(one.commits), number(one.files), size(one.file_bytes)]
+        rows.append([*row, number(one.put), number(one.list), money(one.dollars)])
+    head = ["`sink.batch_bytes_max`, MiB", "commits", "files", "a file", "PUT", "LIST", "dollars a day for requests"]
+    return table(head, rows)
+
+
+def kept(measured):
+    rows = []
+    for name, events in LOADS.items():
+        one = day(measured, events, BATCH_AGE_S)
+        stored = events * measured.parquet_bytes
+        row = [name, size(stored), number(one.files), number(one.compacted_files), size(stored / one.compacted_files)]
+        rows.append([*row, money(stored / GB * STORED_GB_MONTH)])
+    head = ["events a day", "Parquet a day", "files a day", "files a day once compacted", "a compacted file"]
+    return table([*head, "dollars a month for each day that is kept"], rows)
+
+
+def page(figures):
+    measured = Measured.of(figures)
+    template = pathlib.Path(__file__).with_name("capacity.md.in").read_text()
+    values = {
+        "MEASURED": measured_table(measured),
+        "MACHINES": machines(measured),
+        "REQUESTS": requests(measured),
+        "BATCHES": batches(measured),
+        "KEPT": kept(measured),
+    }
+    constants = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, (int, float))}
+    for name, value in constants.items():
+        values[name] = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    for name, unit in (("BATCH_BYTES_MAX", MIB), ("MULTIPART_BYTES", MIB), ("PART_BYTES", MIB), ("COMPACTED_FILE_BYTES", MIB)):
+        values[name] = f"{constants[name] // unit} MiB"
+    for name in sorted(values, key=len, reverse=True):
+        template = template.replace(f"{{{{{name}}}}}", values[name].rstrip("\n"))
+    if "{{" in template:
+        sys.exit(f"capacity.md.in has a place that nothing fills: {template.split('{{')[1].split('}}')[0]}")
+    return template
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    print(page(json.loads(pathlib.Path(sys.argv[1]).read_text())), end="")
