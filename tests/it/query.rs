@@ -170,7 +170,7 @@ fn a_table_is_complete_and_typed_over_files_of_older_and_newer_schemas() {
         r#""page":{"type":"string"},"seconds":{"type":"integer"}"#,
     );
     crate::harness::wait_for("the new schema", || {
-        (up.metric("headgate_schemas_loaded") == Some(3.0)).then_some(())
+        (up.metric("headgate_schemas_loaded") == Some(4.0)).then_some(())
     });
     assert_eq!(
         up.post_json(r#"{"id":"2","type":"visit","data":{"page":"b","seconds":7}}"#)
