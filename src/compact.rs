@@ -44,8 +44,9 @@ pub(crate) async fn run(args: &Compact, config: &Config) -> Result<u8> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let clock = clock::system();
+        let (store, _) = lake::open_for_sink(config, clock() / 1_000, &registry).await?;
         let parts = Parts {
-            store: lake::open_for_sink(config, clock() / 1_000).await?,
+            store,
             metrics: registry.clone(),
             clock,
         };
@@ -101,6 +102,7 @@ async fn forever(
             Arc::new(move || stop.is_cancelled().then(|| "stopping".to_owned())),
             Arc::new(move || health.problem()),
         ],
+        notes: Vec::new(),
         version: env!("CARGO_PKG_VERSION"),
         connections_max: config.gateway.admin.connections_max,
     };

@@ -37,7 +37,7 @@ a meaning is in the changelog. On Linux the process's own are there too, under t
 ";
 
 fn metrics() -> String {
-    let sections: [(&str, Catalogue); 6] = [
+    let sections: [(&str, Catalogue); 8] = [
         ("Gateway", headgate_gateway::metrics::CATALOG),
         ("Journal", headgate_stream::metrics::CATALOG),
         ("Kafka", headgate_stream::kafka::CATALOG),

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -21,12 +21,11 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use prometheus::Registry;
 
 use crate::config::{Config, StoreKind};
-use crate::metrics::Metrics;
 
 /// A footer is mostly in the last so many bytes of its file: one request instead of two.
 const FOOTER_BYTES: usize = 64 << 10;
 
-/// The store as a sink needs it: there, and proven fit for the commit log.
+/// The store as a sink needs it: there, and proven fit for the commit log, which took so long.
 ///
 /// # Errors
 /// The directory cannot be made, the bucket cannot be reached, or its server cannot create exclusively.
@@ -34,11 +33,10 @@ pub(crate) async fn open_for_sink(
     config: &Config,
     now_ms: i64,
     registry: &Registry,
-    metrics: &Metrics,
-) -> Result<Arc<dyn Store>> {
+) -> Result<(Arc<dyn Store>, Duration)> {
     // A file system's links are exclusive; what servers promise is tried out.
     if config.store.kind == StoreKind::Local {
-        return open(config).await;
+        return Ok((open(config).await?, Duration::ZERO));
     }
     let store = open_s3(config).await?;
     store.register(registry)?;
@@ -46,14 +44,13 @@ pub(crate) async fn open_for_sink(
     let tried = Probe::default().run(&store, now_ms).await;
     tried.with_context(|| format!("cannot land in {}", name(config)))?;
     let took = begun.elapsed();
-    metrics.store_probed(took);
     let took_ms = took.as_millis();
     tracing::info!(
         store = name(config),
         took_ms,
         "the store creates exclusively"
     );
-    Ok(Arc::new(store))
+    Ok((Arc::new(store), took))
 }
 
 /// The store as readers need it; nothing where no event was ever landed in the directory.

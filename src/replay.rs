@@ -106,7 +106,8 @@ async fn from_bad_events(
     let store = lake::open_to_read(config).await?;
     store.with_context(|| format!("nothing has landed in {} yet", lake::name(config)))?;
     let clock = clock::system();
-    let store = lake::open_for_sink(config, clock() / 1_000).await?;
+    let (store, _) =
+        lake::open_for_sink(config, clock() / 1_000, &prometheus::Registry::new()).await?;
     let shared = Arc::new(SharedRegistry::new(schemas));
     let run = Run::begin(
         Arc::clone(&store),
@@ -134,7 +135,7 @@ async fn from_stream(
 ) -> Result<Prepared> {
     let opened = generation::open(arguments, config, &schemas)?;
     let now_ms = clock::system()() / 1_000;
-    let store = lake::open_for_sink(config, now_ms).await?;
+    let (store, _) = lake::open_for_sink(config, now_ms, &prometheus::Registry::new()).await?;
     let filling = Filling::begin(opened, arguments, &*store, &schemas, now_ms).await?;
     let shared = Arc::new(SharedRegistry::new(schemas));
     let sink = sink(config, store, shared)?.into_generation(filling.generation.clone());

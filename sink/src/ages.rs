@@ -129,9 +129,10 @@ mod tests {
 
     fn of(ages: &mut Ages, kinds: &[&str]) -> u128 {
         let paths = ["order_made/1.json", "order_sent/1.json", "view/1.json"];
-        let tables = Arc::new(Tables::of(Arc::new(registry(
-            &paths.map(|path| (path, SCHEMA)),
-        ))));
+        let tables = Arc::new(Tables::of(
+            Arc::new(registry(&paths.map(|path| (path, SCHEMA)))),
+            None,
+        ));
         let values: Vec<_> = kinds.iter().map(|kind| record(kind)).collect();
         ages.of(&values, || Arc::clone(&tables)).as_millis()
     }

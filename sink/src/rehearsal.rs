@@ -33,7 +33,7 @@ pub async fn commits(
                 reason: "another sink writes to the log that is being rehearsed".to_owned(),
             });
         }
-        log.checkpoint().await;
+        log.checkpoint().await?;
     }
     Ok(())
 }
@@ -63,5 +63,6 @@ fn proposal(log: &Log, commit: u64) -> Proposal {
         committed_ms: 0,
         ranges: (0..PARTITIONS).map(range).collect(),
         files: vec![file],
+        replaces: Vec::new(),
     }
 }

@@ -171,8 +171,10 @@ async fn sink(
     metrics: &Metrics,
 ) -> Result<Sink> {
     let clock = clock::system();
+    let (store, took) = lake::open_for_sink(config, clock() / 1_000, registry).await?;
+    metrics.store_probed(took);
     let parts = headgate_sink::Parts {
-        store: lake::open_for_sink(config, clock() / 1_000, registry, metrics).await?,
+        store,
         schemas: Arc::clone(schemas),
         metrics: registry.clone(),
         clock,

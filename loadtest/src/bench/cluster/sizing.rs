@@ -95,7 +95,7 @@ impl Sizing {
         let start = Instant::now();
         let mut before: Option<Sized> = None;
         loop {
-            measure(&gateway, &bodies, 4, 20).await?;
+            measure(gateway, &bodies, 4, 20).await?;
             sleep(POLL).await;
             let now = counted(&sinks).await?;
             match before {
