@@ -213,9 +213,9 @@ pub(crate) struct Loadtest {
     /// Keeps the ledger of the run in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
-    /// Posts nothing: proves the run whose ledger this file holds
+    /// Posts nothing: proves the run whose ledger this file holds; may be repeated
     #[arg(long, value_name = "FILE", conflicts_with = "ledger")]
-    pub(crate) verify: Option<PathBuf>,
+    pub(crate) verify: Vec<PathBuf>,
     /// Does not wait for landing
     #[arg(long, conflicts_with = "verify")]
     pub(crate) no_verify: bool,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -30,9 +31,9 @@ const NAMES_MAX: usize = 20;
 /// The load cannot start, or the landed tables cannot be read.
 pub(crate) async fn run(args: cli::Loadtest, config: &Config) -> Result<u8> {
     let schemas = Source::of(config).load()?;
-    let ledger = match &args.verify {
-        Some(file) => Ledger::load(file)?,
-        None => load(&args, config, &schemas).await?,
+    let ledger = match args.verify.is_empty() {
+        true => load(&args, config, &schemas).await?,
+        false => together(&args.verify)?,
     };
     if let Some(file) = &args.ledger {
         ledger.save(file)?;
@@ -80,6 +81,15 @@ pub(crate) async fn run(args: cli::Loadtest, config: &Config) -> Result<u8> {
         false => write!(out, "{balance}")?,
     }
     Ok(if balance.balanced { 0 } else { exit::FAILURE })
+}
+
+/// The ledgers of several runs as one.
+fn together(files: &[PathBuf]) -> Result<Ledger> {
+    let mut ledger = Ledger::default();
+    for file in files {
+        ledger.extend(Ledger::load(file)?);
+    }
+    Ok(ledger)
 }
 
 async fn load(args: &cli::Loadtest, config: &Config, schemas: &Registry) -> Result<Ledger> {

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Apache Kafka (KRaft, each node broker and controller) on free ports of 127.0.0.1:
-#   kafka.sh start DIR BROKERS      1 or 3 brokers; returns when each of them sees all; writes DIR/env and prints it
+#   kafka.sh start DIR BROKERS [NAME...]
+#                                   1 or 3 brokers; returns when each of them sees all; writes DIR/env and prints it.
+#                                   For each NAME (capitals and digits) every broker has a further listener, which it
+#                                   tells its clients to reach at another port: the caller's proxies are to listen at
+#                                   KAFKA_NAME and lead to KAFKA_NAME_BEHIND, port by port
 #   kafka.sh stop DIR               leaves the data, which the next start finds again
 #   kafka.sh kill DIR N...          SIGKILL to brokers; N counts from 1
 #   kafka.sh restart DIR N...       starts killed brokers on their old ports and data; returns when they are in sync
@@ -24,20 +28,21 @@ find_java() {
 
 start() {
     local dir="$1" brokers="$2" n
+    shift 2
     case "$brokers" in 1 | 3) ;; *) fail "1 or 3 brokers, not $brokers" ;; esac
     find_java
     need kcat "run tests/services/install.sh"
     begin "$dir"
     [ "$(broker_count "$dir")" = 0 ] || [ "$(broker_count "$dir")" = "$brokers" ] ||
         fail "$dir holds the data of $(broker_count "$dir") brokers"
-    # First the brokers' ports, then the controllers'.
-    choose_ports "$dir" $((2 * brokers))
+    # First the brokers' ports, then the controllers', then for each name the proxies' and those behind them.
+    choose_ports "$dir" $((2 * brokers * (1 + $#)))
     # A random identifier in Kafka's form, but never one that begins like an option.
     [ -e "$dir/cluster" ] || python3 -c 'import base64, uuid
 print("h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22])' >"$dir/cluster"
     for n in $(seq "$brokers"); do
         mkdir -p "$dir/$n/tmp"
-        properties "$dir" "$n" "$brokers" >"$dir/$n/server.properties"
+        properties "$dir" "$n" "$brokers" "$@" >"$dir/$n/server.properties"
     done
     for n in $(seq "$brokers"); do
         [ -e "$dir/$n/data/meta.properties" ] || format "$dir" "$n"
@@ -46,8 +51,19 @@ print("h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22])' >"$dir
     for n in $(seq "$brokers"); do
         wait_until "$dir" 90 "broker $n sees $brokers brokers" sees "$dir" "$n" "$brokers"
     done
-    ready "$dir" "KAFKA_BOOTSTRAP=$(bootstrap "$brokers")
-KAFKA_CLASSPATH=$kafka_libs/*"
+    ready "$dir" "KAFKA_BOOTSTRAP=$(servers 0 "$brokers")
+KAFKA_CLASSPATH=$kafka_libs/*$(named "$brokers" "$@")"
+}
+
+# named BROKERS NAME...: the settings of the further listeners.
+named() {
+    local brokers="$1" at=$((2 * $1)) name
+    shift
+    for name in "$@"; do
+        printf '\nKAFKA_%s=%s' "$name" "$(servers "$at" "$brokers")"
+        printf '\nKAFKA_%s_BEHIND=%s' "$name" "$(servers $((at + brokers)) "$brokers")"
+        at=$((at + 2 * brokers))
+    done
 }
 
 # Sets `ports` as the last start chose them.
@@ -62,25 +78,35 @@ broker_count() {
     echo "$n"
 }
 
-# bootstrap BROKERS
-bootstrap() {
+# servers FIRST COUNT: so many of the chosen ports, as clients take them.
+servers() {
     local port list=()
-    for port in "${ports[@]:0:$1}"; do list+=("127.0.0.1:$port"); done
+    for port in "${ports[@]:$1:$2}"; do list+=("127.0.0.1:$port"); done
     (IFS=, && echo "${list[*]}")
 }
 
 properties() {
     local dir="$1" n="$2" brokers="$3" voters=() i
     local port="${ports[n - 1]}" controller_port="${ports[brokers + n - 1]}"
+    local listeners='' advertised='' protocols='' at=$((2 * brokers)) name
+    shift 3
     for i in $(seq "$brokers"); do voters+=("$i@127.0.0.1:${ports[brokers + i - 1]}"); done
+    for name in "$@"; do
+        advertised+=",$name://127.0.0.1:${ports[at + n - 1]}"
+        listeners+=",$name://127.0.0.1:${ports[at + brokers + n - 1]}"
+        protocols+=",$name:PLAINTEXT"
+        at=$((at + 2 * brokers))
+    done
+    # Each listener has threads of its own.
+    [ $# = 0 ] || echo num.network.threads=1
     cat <<PROPERTIES
 process.roles=broker,controller
 node.id=$n
 controller.quorum.voters=$(IFS=, && echo "${voters[*]}")
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port$listeners
+advertised.listeners=PLAINTEXT://127.0.0.1:$port$advertised
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT$protocols
 log.dirs=$dir/$n/data
 
 # As in production: a topic that nobody made is an error, and one broker of three may fail.
@@ -189,7 +215,7 @@ restart() {
     shift
     find_java
     load_ports "$dir"
-    total=$((${#ports[@]} / 2))
+    total=$(broker_count "$dir")
     each_broker "$dir" stopped_broker "$@"
     # Fewer have no leader, and each would wait for the others.
     alive=$(($(names "$dir" | wc -l) + $#))
@@ -221,7 +247,7 @@ main() {
     dir=$(absolute "$2")
     shift 2
     case "$command" in
-        start) start "$dir" "${1:-}" ;;
+        start) start "$dir" "${1:-}" "${@:2}" ;;
         stop) stop "$dir" ;;
         kill) each_broker "$dir" kill_broker "$@" ;;
         restart) restart "$dir" "$@" ;;

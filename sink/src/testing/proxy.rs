@@ -58,6 +58,8 @@ pub enum Fault {
     AnswerAfter(u16, &'static str),
     /// The reply ends after this many bytes.
     Truncate(usize),
+    /// It is passed on when no other such request is under way.
+    Queue,
 }
 
 /// Decides what happens to each request.
@@ -66,6 +68,7 @@ type Plan = Box<dyn FnMut(&Request) -> Fault + Send>;
 struct State {
     plan: Plan,
     requests: u64,
+    queue: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A proxy on a port of its own. It ends when it is dropped.
@@ -95,6 +98,7 @@ impl Proxy {
         let state = Arc::new(Mutex::new(State {
             plan: Box::new(|_| Fault::None),
             requests: 0,
+            queue: Arc::default(),
         }));
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, server, Arc::clone(&state)));
@@ -149,7 +153,7 @@ async fn serve(mut client: TcpStream, server: &str, state: &Mutex<State>) -> io:
     let Some((head, body)) = request(&mut client).await? else {
         return Ok(());
     };
-    let fault = {
+    let (fault, queue) = {
         let mut state = lock(state);
         let number = state.requests;
         state.requests += 1;
@@ -159,7 +163,7 @@ async fn serve(mut client: TcpStream, server: &str, state: &Mutex<State>) -> io:
             target: words.next().unwrap_or_default(),
             number,
         };
-        (state.plan)(&request)
+        ((state.plan)(&request), Arc::clone(&state.queue))
     };
     match fault {
         Fault::Answer(status, code) => return answer(&mut client, status, code).await,
@@ -167,7 +171,12 @@ async fn serve(mut client: TcpStream, server: &str, state: &Mutex<State>) -> io:
         Fault::Delay(delay) => sleep(delay).await,
         _ => {}
     }
+    let alone = match fault {
+        Fault::Queue => Some(queue.lock().await),
+        _ => None,
+    };
     let reply = pass_on(server, &head, &body).await?;
+    drop(alone);
     match fault {
         Fault::CutAfter => Ok(()),
         Fault::AnswerAfter(status, code) => answer(&mut client, status, code).await,

@@ -1,0 +1,142 @@
+//! Carries a schedule's faults out.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::link::{Link, Mode, Swallowed};
+use crate::node::Node;
+use crate::schedule::{Kind, Pair, Planned, Role};
+use crate::site::Site;
+
+/// Between two cuts of the same connections.
+const CUT_INTERVAL: Duration = Duration::from_millis(700);
+
+/// Waits for the fault's time, carries it out and heals it; returns how often it struck.
+pub(crate) async fn inject(site: &Site<'_>, fault: &Planned, began: Instant) -> Result<u64> {
+    sleep_until(began + fault.at).await;
+    let struck = strike(site, fault).await;
+    struck.with_context(|| format!("while injecting: {}", fault.kind))
+}
+
+async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
+    let broker = || vec![(fault.node + 1).to_string()];
+    match fault.kind {
+        Kind::Kill(Role::Broker) => {
+            site.servers.kafka("kill", broker()).await?;
+            sleep(fault.lasts).await;
+            site.servers.kafka("restart", broker()).await?;
+        }
+        Kind::Pause(Role::Broker) => {
+            site.servers.kafka("pause", broker()).await?;
+            sleep(fault.lasts).await;
+            site.servers.kafka("cont", broker()).await?;
+        }
+        Kind::Kill(role) => node(site, role, fault.node)?.kill_for(fault.lasts).await?,
+        Kind::Pause(role) => node(site, role, fault.node)?.pause_for(fault.lasts).await?,
+        Kind::Roll(role) => {
+            let nodes = nodes(site, role);
+            for node in nodes {
+                node.restart(fault.lasts).await?;
+            }
+            return Ok(nodes.len() as u64);
+        }
+        Kind::Cut(pair) => return Ok(cut(&links(site, pair, fault), fault.lasts).await),
+        Kind::Delay(pair) => {
+            // From what is hardly felt to what is longer than most deadlines are patient.
+            let delay = Duration::from_millis(20 << (fault.chance % 7));
+            hold(&links(site, pair, fault), Mode::Delay(delay), fault.lasts).await;
+        }
+        Kind::HalfOpen(pair) => {
+            let swallowed = match fault.chance % 2 {
+                0 => Swallowed::Both,
+                _ => Swallowed::Replies,
+            };
+            hold(
+                &links(site, pair, fault),
+                Mode::Swallow(swallowed),
+                fault.lasts,
+            )
+            .await;
+        }
+        Kind::KafkaAway => {
+            let gateways = 0..site.gateways.len();
+            let links: Vec<&Link> = gateways
+                .flat_map(|n| site.servers.links(Role::Gateway, n))
+                .collect();
+            hold(&links, Mode::Refuse, fault.lasts).await;
+        }
+        Kind::StoreErrors
+        | Kind::StoreSlowDown
+        | Kind::StoreExists
+        | Kind::StoreUnclear
+        | Kind::StoreSlow => {
+            site.store.set(Some(fault.kind));
+            sleep(fault.lasts).await;
+            return Ok(site.store.set(None));
+        }
+        Kind::Clock(role) => {
+            let clock = node(site, role, fault.node)?.clock();
+            let ahead = fault.chance % 2 == 0;
+            fs::write(&clock, if ahead { "+3600\n" } else { "-3600\n" })?;
+            sleep(fault.lasts).await;
+            fs::write(&clock, "+0\n")?;
+        }
+    }
+    Ok(1)
+}
+
+fn nodes<'a>(site: &'a Site<'_>, role: Role) -> &'a [Node] {
+    match role {
+        Role::Gateway => &site.gateways,
+        _ => &site.sinks,
+    }
+}
+
+fn node<'a>(site: &'a Site<'_>, role: Role, n: usize) -> Result<&'a Node> {
+    nodes(site, role)
+        .get(n)
+        .context("a schedule names a node that is not there")
+}
+
+/// The proxies between a pair that a fault strikes: of Kafka's brokers either one or all.
+fn links<'a>(site: &'a Site<'_>, pair: Pair, fault: &Planned) -> Vec<&'a Link> {
+    let brokers = |role| -> Vec<&'a Link> {
+        let links = site.servers.links(role, fault.node).iter();
+        match usize::try_from(fault.chance / 7 % 6) {
+            Ok(broker) if broker < 3 => links.skip(broker).take(1).collect(),
+            _ => links.collect(),
+        }
+    };
+    match pair {
+        Pair::ClientGateway => {
+            let gateway = site.gateways.get(fault.node);
+            gateway
+                .and_then(|node| node.link.as_deref())
+                .into_iter()
+                .collect()
+        }
+        Pair::GatewayKafka => brokers(Role::Gateway),
+        Pair::SinkKafka => brokers(Role::Sink),
+        Pair::SinkStore => site.store_links.get(fault.node).into_iter().collect(),
+    }
+}
+
+async fn hold(links: &[&Link], mode: Mode, lasts: Duration) {
+    links.iter().for_each(|link| link.set(mode));
+    sleep(lasts).await;
+    links.iter().for_each(|link| link.set(Mode::Pass));
+}
+
+async fn cut(links: &[&Link], lasts: Duration) -> u64 {
+    let end = Instant::now() + lasts;
+    let mut cuts = 0;
+    while Instant::now() < end {
+        links.iter().for_each(|link| link.cut());
+        cuts += 1;
+        sleep(CUT_INTERVAL).await;
+    }
+    cuts
+}

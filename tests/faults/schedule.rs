@@ -1,0 +1,295 @@
+//! What goes wrong in a run, and when: a pure function of the seed, so that a run can be repeated by its number.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How long a sink may be silent before its partitions go to others. A pause lasts longer.
+pub(crate) const SESSION_MS: u64 = 3_000;
+
+/// How long one request to the store may take. A store that is slow takes twice as long, as one that takes 30 s does
+/// with the default of 15 s.
+pub(crate) const STORE_REQUEST_MS: u64 = 2_500;
+
+/// The most nodes of a role, brokers included.
+pub(crate) const NODES_MAX: usize = 3;
+
+/// Faults of a run. The first one's kind goes round with the seed, so that consecutive seeds have all.
+const FAULTS: usize = 3;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Gateway,
+    Sink,
+    Broker,
+}
+
+/// Two parties and the connections between them, which lead through a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pair {
+    ClientGateway,
+    GatewayKafka,
+    SinkKafka,
+    SinkStore,
+}
+
+/// A kind of fault: a line of the summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// SIGKILL, and a start after a while.
+    Kill(Role),
+    /// SIGSTOP, and SIGCONT after a while.
+    Pause(Role),
+    /// One after the other: SIGTERM, a good end, and a start.
+    Roll(Role),
+    /// Connections are reset, now and then.
+    Cut(Pair),
+    /// Bytes take longer.
+    Delay(Pair),
+    /// Bytes are taken and go nowhere, and nothing says so.
+    HalfOpen(Pair),
+    /// All gateways' connections to Kafka are refused.
+    KafkaAway,
+    /// A share of the requests is answered 500 before the store sees them.
+    StoreErrors,
+    /// The same with 503 SlowDown.
+    StoreSlowDown,
+    /// A share of the creates is carried out and said to have met an object: what a retry hears.
+    StoreExists,
+    /// A share of the creates is carried out, and the connection reset instead of a reply.
+    StoreUnclear,
+    /// A share of the requests takes longer than a client waits.
+    StoreSlow,
+    /// A process's clock is an hour off.
+    Clock(Role),
+}
+
+impl Kind {
+    /// Every kind, in the order of the summary.
+    pub(crate) const ALL: [Kind; 28] = [
+        Kind::Kill(Role::Gateway),
+        Kind::Kill(Role::Sink),
+        Kind::Kill(Role::Broker),
+        Kind::Pause(Role::Gateway),
+        Kind::Pause(Role::Sink),
+        Kind::Pause(Role::Broker),
+        Kind::Roll(Role::Gateway),
+        Kind::Roll(Role::Sink),
+        Kind::Cut(Pair::ClientGateway),
+        Kind::Cut(Pair::GatewayKafka),
+        Kind::Cut(Pair::SinkKafka),
+        Kind::Cut(Pair::SinkStore),
+        Kind::Delay(Pair::ClientGateway),
+        Kind::Delay(Pair::GatewayKafka),
+        Kind::Delay(Pair::SinkKafka),
+        Kind::Delay(Pair::SinkStore),
+        Kind::HalfOpen(Pair::ClientGateway),
+        Kind::HalfOpen(Pair::GatewayKafka),
+        Kind::HalfOpen(Pair::SinkKafka),
+        Kind::HalfOpen(Pair::SinkStore),
+        Kind::KafkaAway,
+        Kind::StoreErrors,
+        Kind::StoreSlowDown,
+        Kind::StoreExists,
+        Kind::StoreUnclear,
+        Kind::StoreSlow,
+        Kind::Clock(Role::Gateway),
+        Kind::Clock(Role::Sink),
+    ];
+
+    /// Whether it takes a broker out: only one at a time leaves a majority.
+    fn needs_brokers(self) -> bool {
+        matches!(self, Self::Kill(Role::Broker) | Self::Pause(Role::Broker))
+    }
+
+    /// How long it lasts, in ms: from, and up to.
+    fn lasts_ms(self) -> (u64, u64) {
+        match self {
+            Self::Kill(_) => (300, 2_500),
+            Self::Pause(Role::Sink) => (SESSION_MS + 1_500, SESSION_MS + 3_500),
+            Self::Roll(_) => (0, 500),
+            _ => (1_500, 5_000),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(role) => write!(f, "kill -9, {role}"),
+            Self::Pause(Role::Sink) => write!(f, "paused beyond its session, sink"),
+            Self::Pause(role) => write!(f, "paused, {role}"),
+            Self::Roll(role) => write!(f, "rolling restart, {role}s"),
+            Self::Cut(pair) => write!(f, "connections cut, {pair}"),
+            Self::Delay(pair) => write!(f, "delay, {pair}"),
+            Self::HalfOpen(pair) => write!(f, "half-open, {pair}"),
+            Self::KafkaAway => write!(f, "Kafka refuses all gateways"),
+            Self::StoreErrors => write!(f, "S3 answers 500"),
+            Self::StoreSlowDown => write!(f, "S3 answers 503 SlowDown"),
+            Self::StoreExists => write!(f, "S3 answers 412 to a create that it carried out"),
+            Self::StoreUnclear => write!(f, "S3 resets after a create that it carried out"),
+            Self::StoreSlow => write!(f, "S3 takes twice as long as a request may"),
+            Self::Clock(role) => write!(f, "clock an hour off, {role}"),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gateway => "gateway",
+            Self::Sink => "sink",
+            Self::Broker => "broker",
+        })
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientGateway => "client and gateway",
+            Self::GatewayKafka => "gateway and Kafka",
+            Self::SinkKafka => "sink and Kafka",
+            Self::SinkStore => "sink and S3",
+        })
+    }
+}
+
+/// One fault of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Planned {
+    /// Since the load began.
+    pub(crate) at: Duration,
+    pub(crate) lasts: Duration,
+    pub(crate) kind: Kind,
+    /// Which of the nodes, from 0; a kind that concerns all of them ignores it.
+    pub(crate) node: usize,
+    /// For what is left to chance within the fault.
+    pub(crate) chance: u64,
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:6.2} s for {:.2} s: {} (node {}, chance {})",
+            self.at.as_secs_f64(),
+            self.lasts.as_secs_f64(),
+            self.kind,
+            self.node + 1,
+            self.chance
+        )
+    }
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    pub(crate) seed: u64,
+    pub(crate) gateways: usize,
+    pub(crate) sinks: usize,
+    /// Events a second, on all gateways together.
+    pub(crate) rate_per_s: u64,
+    pub(crate) load: Duration,
+    pub(crate) faults: Vec<Planned>,
+}
+
+impl Schedule {
+    /// The schedule of a seed, under a load of so long.
+    pub(crate) fn of(seed: u64, load: Duration) -> Self {
+        let mut chance = Chance(seed);
+        let mut kinds = Vec::new();
+        let round = usize::try_from(seed.wrapping_sub(1) % Kind::ALL.len() as u64).unwrap_or(0);
+        kinds.push(Kind::ALL[round]);
+        while kinds.len() < FAULTS {
+            let kind = Kind::ALL[chance.below(Kind::ALL.len())];
+            let brokers = kind.needs_brokers() && kinds.iter().any(|kind| kind.needs_brokers());
+            if !brokers && !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        let gateways = 1 + chance.below(NODES_MAX);
+        // What one sink cannot land another should be there for, more often than not.
+        let sinks = (1 + chance.below(NODES_MAX + 1)).clamp(1, NODES_MAX);
+        let mut faults: Vec<Planned> = kinds
+            .into_iter()
+            .map(|kind| planned(kind, (gateways, sinks), load, &mut chance))
+            .collect();
+        faults.sort_by_key(|fault| fault.at);
+        Self {
+            seed,
+            gateways,
+            sinks,
+            rate_per_s: chance.between(300, 1_000),
+            load,
+            faults,
+        }
+    }
+}
+
+fn planned(
+    kind: Kind,
+    (gateways, sinks): (usize, usize),
+    load: Duration,
+    chance: &mut Chance,
+) -> Planned {
+    let (least, most) = kind.lasts_ms();
+    let lasts_ms = chance.between(least, most);
+    let load_ms = u64::try_from(load.as_millis()).unwrap_or(u64::MAX);
+    let latest = load_ms.saturating_sub(lasts_ms + 1_000).max(1_000);
+    let nodes = match kind {
+        Kind::Kill(Role::Broker) | Kind::Pause(Role::Broker) => NODES_MAX,
+        Kind::Kill(Role::Sink) | Kind::Pause(Role::Sink) | Kind::Clock(Role::Sink) => sinks,
+        Kind::Cut(Pair::SinkKafka | Pair::SinkStore)
+        | Kind::Delay(Pair::SinkKafka | Pair::SinkStore)
+        | Kind::HalfOpen(Pair::SinkKafka | Pair::SinkStore) => sinks,
+        _ => gateways,
+    };
+    Planned {
+        at: Duration::from_millis(chance.between(800, latest)),
+        lasts: Duration::from_millis(lasts_ms),
+        kind,
+        node: chance.below(nodes),
+        chance: chance.next() % 1_000,
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "seed {}: {} gateways, {} sinks, {} brokers, {} events/s for {:.0} s",
+            self.seed,
+            self.gateways,
+            self.sinks,
+            NODES_MAX,
+            self.rate_per_s,
+            self.load.as_secs_f64()
+        )?;
+        self.faults
+            .iter()
+            .try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+/// SplitMix64: the same numbers everywhere and for good.
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap_or(0)
+    }
+
+    /// From `least` to `most`, both included.
+    fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.next() % (most.saturating_sub(least) + 1)
+    }
+}

@@ -1,0 +1,145 @@
+//! Kafka with three brokers and SeaweedFS, started once for all seeds, and the proxies in front of each broker that
+//! every node has to itself.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use tokio::task::spawn_blocking;
+
+use crate::link::{Link, Mode};
+use crate::schedule::{NODES_MAX, Role};
+
+/// The servers of all seeds. They are stopped when they are dropped.
+pub(crate) struct Servers {
+    kafka: Service,
+    s3: Service,
+    /// By role and node, one for each broker.
+    links: HashMap<String, Vec<Link>>,
+}
+
+impl Servers {
+    /// Starts both, their data below `dir`.
+    pub(crate) async fn start(dir: &Path) -> Result<Self> {
+        let names: Vec<String> = [Role::Gateway, Role::Sink]
+            .into_iter()
+            .flat_map(|role| (0..NODES_MAX).map(move |node| listener(role, node)))
+            .collect();
+        let mut arguments = vec![NODES_MAX.to_string()];
+        arguments.extend(names.iter().cloned());
+        let (kafka, s3) = tokio::try_join!(
+            Service::start("kafka.sh", dir.join("kafka"), arguments),
+            Service::start("seaweedfs.sh", dir.join("seaweedfs"), Vec::new()),
+        )?;
+        let mut links = HashMap::new();
+        for name in names {
+            let outside = kafka.addresses(&format!("KAFKA_{name}"))?;
+            let behind = kafka.addresses(&format!("KAFKA_{name}_BEHIND"))?;
+            let mut opened = Vec::new();
+            for (outside, behind) in outside.into_iter().zip(behind) {
+                let link = Link::open(&outside.to_string(), Some(behind)).await;
+                opened.push(link.with_context(|| format!("cannot listen at {outside}"))?);
+            }
+            links.insert(name, opened);
+        }
+        Ok(Self { kafka, s3, links })
+    }
+
+    /// Where a node finds Kafka.
+    pub(crate) fn bootstrap(&self, role: Role, node: usize) -> Vec<String> {
+        let links = self.links(role, node).iter();
+        links.map(|link| link.address().to_string()).collect()
+    }
+
+    /// A node's way to each broker.
+    pub(crate) fn links(&self, role: Role, node: usize) -> &[Link] {
+        self.links
+            .get(&listener(role, node))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// A setting of the S3 server.
+    pub(crate) fn s3(&self, name: &str) -> Result<&str> {
+        self.s3.setting(name)
+    }
+
+    /// `kafka.sh COMMAND DIR ARGUMENT...`
+    pub(crate) async fn kafka(&self, command: &'static str, arguments: Vec<String>) -> Result<()> {
+        let (script, dir) = (self.kafka.script.clone(), self.kafka.dir.clone());
+        spawn_blocking(move || run(&script, command, &dir, &arguments).map(drop)).await?
+    }
+
+    /// Heals every way to Kafka.
+    pub(crate) fn heal(&self) {
+        for link in self.links.values().flatten() {
+            link.set(Mode::Pass);
+        }
+    }
+}
+
+fn listener(role: Role, node: usize) -> String {
+    let letter = if role == Role::Gateway { 'G' } else { 'S' };
+    format!("{letter}{}", node + 1)
+}
+
+/// A server that a script of tests/services runs.
+struct Service {
+    script: PathBuf,
+    dir: PathBuf,
+    settings: HashMap<String, String>,
+}
+
+impl Service {
+    async fn start(script: &'static str, dir: PathBuf, arguments: Vec<String>) -> Result<Self> {
+        let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services");
+        let mut service = Self {
+            script: services.join(script),
+            dir,
+            settings: HashMap::new(),
+        };
+        let (script, dir) = (service.script.clone(), service.dir.clone());
+        let printed = spawn_blocking(move || run(&script, "start", &dir, &arguments)).await??;
+        let settings = printed.lines().filter_map(|line| line.split_once('='));
+        service.settings = settings
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Ok(service)
+    }
+
+    fn setting(&self, name: &str) -> Result<&str> {
+        let value = self.settings.get(name).map(String::as_str);
+        value.with_context(|| format!("no {name} from {}", self.script.display()))
+    }
+
+    fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>> {
+        let parse = |text: &str| text.parse().with_context(|| format!("{name}: {text}"));
+        self.setting(name)?.split(',').map(parse).collect()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Err(error) = run(&self.script, "stop", &self.dir, &[]) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn run(script: &Path, command: &str, dir: &Path, arguments: &[String]) -> Result<String> {
+    let output = Command::new(script)
+        .arg(command)
+        .arg(dir)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{} does not run", script.display()))?;
+    ensure!(
+        output.status.success(),
+        "{} {command}: {}",
+        script.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

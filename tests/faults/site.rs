@@ -1,0 +1,206 @@
+//! What one run stands on: its gateways and sinks, and the proxies between all parties.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
+
+use crate::link::{Link, Mode};
+use crate::node::{Node, headgate};
+use crate::proxy::Proxy;
+use crate::schedule::{Kind, Role, SESSION_MS, STORE_REQUEST_MS, Schedule};
+use crate::servers::Servers;
+use crate::store::StoreFaults;
+
+/// The library that clocks are set by, where Debian has it.
+const CLOCK_LIBRARY: &str = "faketime/libfaketimeMT.so.1";
+
+/// A run's nodes and proxies; all of them end when it is dropped.
+pub(crate) struct Site<'a> {
+    pub(crate) servers: &'a Servers,
+    pub(crate) dir: PathBuf,
+    pub(crate) gateways: Vec<Node>,
+    pub(crate) sinks: Vec<Node>,
+    /// Each sink's way to the store.
+    pub(crate) store_links: Vec<Link>,
+    pub(crate) store: Arc<StoreFaults>,
+    _store_proxy: Proxy,
+}
+
+impl<'a> Site<'a> {
+    /// Sets everything up and starts nothing.
+    pub(crate) async fn new(
+        servers: &'a Servers,
+        dir: PathBuf,
+        schedule: &Schedule,
+    ) -> Result<Self> {
+        let proxy = Proxy::start(servers.s3("S3_ENDPOINT")?).await?;
+        let store = Arc::new(StoreFaults::new(schedule.seed));
+        let plan = Arc::clone(&store);
+        proxy.plan(move |request| plan.decide(request));
+        let behind = proxy.endpoint().trim_start_matches("http://").parse()?;
+        let mut site = Self {
+            servers,
+            dir,
+            gateways: Vec::new(),
+            sinks: Vec::new(),
+            store_links: Vec::new(),
+            store,
+            _store_proxy: proxy,
+        };
+        for n in 0..schedule.gateways {
+            let link = Arc::new(Link::open("127.0.0.1:0", None).await?);
+            let endpoint = servers.s3("S3_ENDPOINT")?.to_owned();
+            let node = site.node(schedule, (Role::Gateway, n), &endpoint, Some(link))?;
+            site.gateways.push(node);
+        }
+        for n in 0..schedule.sinks {
+            let link = Link::open("127.0.0.1:0", Some(behind)).await?;
+            let endpoint = format!("http://{}", link.address());
+            let node = site.node(schedule, (Role::Sink, n), &endpoint, None)?;
+            site.store_links.push(link);
+            site.sinks.push(node);
+        }
+        Ok(site)
+    }
+
+    fn node(
+        &self,
+        schedule: &Schedule,
+        (role, n): (Role, usize),
+        endpoint: &str,
+        link: Option<Arc<Link>>,
+    ) -> Result<Node> {
+        let name = format!("{role}-{}", n + 1);
+        let mut node = Node {
+            role,
+            dir: self.dir.join(&name),
+            name,
+            environment: credentials(self.servers)?,
+            link,
+            process: tokio::sync::Mutex::new(None),
+        };
+        fs::create_dir_all(&node.dir)?;
+        let bootstrap = self.servers.bootstrap(role, n);
+        let settings = settings(self.servers, schedule.seed, &bootstrap, endpoint)?;
+        fs::write(node.dir.join("headgate.toml"), settings)?;
+        let clock =
+            |fault: &crate::schedule::Planned| fault.kind == Kind::Clock(role) && fault.node == n;
+        if schedule.faults.iter().any(clock) {
+            fs::write(node.clock(), "+0\n")?;
+            for (name, value) in [
+                ("LD_PRELOAD", clock_library()?.display().to_string()),
+                (
+                    "FAKETIME_TIMESTAMP_FILE",
+                    node.clock().display().to_string(),
+                ),
+                ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+                ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+                ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+            ] {
+                node.environment.push((name.to_owned(), value));
+            }
+        }
+        Ok(node)
+    }
+
+    /// Starts every node.
+    pub(crate) async fn start(&self) -> Result<()> {
+        try_join_all(self.nodes().map(Node::start)).await.map(drop)
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.gateways.iter().chain(&self.sinks)
+    }
+
+    /// Ends all faults of the network and the store.
+    pub(crate) fn heal(&self) {
+        self.servers.heal();
+        self.store.set(None);
+        let clients = self.gateways.iter().filter_map(|node| node.link.as_deref());
+        for link in clients.chain(&self.store_links) {
+            link.set(Mode::Pass);
+        }
+    }
+
+    /// A command that reads and writes the store without a proxy.
+    pub(crate) fn client(&self, schedule: &Schedule) -> Result<Command> {
+        let dir = self.dir.join("client");
+        fs::create_dir_all(&dir)?;
+        let bootstrap = self.servers.bootstrap(Role::Gateway, 0);
+        let endpoint = self.servers.s3("S3_ENDPOINT")?;
+        let settings = settings(self.servers, schedule.seed, &bootstrap, endpoint)?;
+        fs::write(dir.join("headgate.toml"), settings)?;
+        let mut command = headgate(&dir);
+        command.envs(credentials(self.servers)?);
+        Ok(command)
+    }
+}
+
+fn credentials(servers: &Servers) -> Result<Vec<(String, String)>> {
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"]
+        .into_iter()
+        .map(|name| Ok((name.to_owned(), servers.s3(name)?.to_owned())))
+        .collect()
+}
+
+fn clock_library() -> Result<PathBuf> {
+    let folders = fs::read_dir("/usr/lib")?.filter_map(Result::ok);
+    let mut libraries = folders.map(|folder| folder.path().join(CLOCK_LIBRARY));
+    let found = libraries.find(|library| library.exists());
+    found.context("libfaketime is missing: run tests/services/install.sh")
+}
+
+/// The settings of a run's nodes: as they would be, but less patient, so that what is waited out is waited out soon.
+fn settings(servers: &Servers, seed: u64, bootstrap: &[String], endpoint: &str) -> Result<String> {
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/events");
+    let bucket = servers.s3("S3_BUCKET")?;
+    let (operation_ms, store_ms) = (3 * STORE_REQUEST_MS, 4 * STORE_REQUEST_MS);
+    Ok(format!(
+        r#"[gateway]
+listen = "127.0.0.1:0"
+admin.listen = "127.0.0.1:0"
+
+[schemas]
+dir = {schemas:?}
+
+[stream]
+kind = "kafka"
+
+[kafka]
+bootstrap_servers = {bootstrap:?}
+group = "faults-{seed}"
+session_timeout_ms = {SESSION_MS}
+produce_deadline_ms = 3000
+request_deadline_ms = 3000
+metadata_interval_ms = 1000
+probe_interval_ms = 200
+revoke_wait_ms_max = 1000
+commit_interval_ms = 500
+topics.partitions = 6
+properties."socket.timeout.ms" = "4000"
+
+[store]
+kind = "s3"
+
+[s3]
+bucket = "{bucket}"
+prefix = "seed-{seed}"
+endpoint = "{endpoint}"
+path_style = true
+request_timeout_ms = {STORE_REQUEST_MS}
+connect_timeout_ms = 1000
+operation_deadline_ms = {operation_ms}
+backoff_max_ms = 1000
+
+[sink]
+batch_age_max_ms = 500
+checkpoint_commits = 8
+store_timeout_ms = {store_ms}
+retry_pause_max_ms = 1000
+"#
+    ))
+}
