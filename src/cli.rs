@@ -66,6 +66,9 @@ pub(crate) enum Command {
     Tables(Tables),
     /// Lands events once more: rejected ones that are valid now, or a part of the stream into new tables
     Replay(replay::Arguments),
+    /// Checks and cleans the landed tables
+    #[command(subcommand)]
+    Lake(Lake),
     /// Works with event schemas
     #[command(subcommand)]
     Schemas(Schemas),
@@ -172,6 +175,24 @@ pub(crate) struct Tables {
     /// How the list is written
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+}
+
+/// `headgate lake ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lake {
+    /// Checks that the commit logs have no gap, that each record follows the ones before it, and that each committed file
+    /// is there; exits 1 if not
+    Check {
+        /// Reports in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes files that no commit names and that are older than sink.orphan_grace_ms, as running sinks do now and then
+    Sweep {
+        /// Removes younger ones too. Only while no sink runs on these tables: one would commit what was removed
+        #[arg(long)]
+        no_sink_runs: bool,
+    },
 }
 
 /// `headgate loadtest`

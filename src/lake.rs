@@ -1,6 +1,8 @@
 //! Where the landed tables are: a directory or a bucket. Sinks, compactors, queries and the load test's proof all open
 //! it here.
 
+pub(crate) mod upkeep;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

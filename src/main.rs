@@ -104,6 +104,10 @@ fn run(cli: Cli) -> Result<u8> {
             log_to_stderr("warn")?;
             runtime()?.block_on(replay::run(args, &loaded.config))
         }
+        Command::Lake(command) => {
+            log_to_stderr("warn")?;
+            runtime()?.block_on(lake::upkeep::run(&command, &loaded.config))
+        }
         Command::Loadtest(args) => {
             log_to_stderr("warn")?;
             runtime()?.block_on(loadtest::run(args, &loaded.config))

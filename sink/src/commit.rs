@@ -7,6 +7,7 @@
 //! sink must have read n - 1, so two sinks can never land the same range: one of them finds the other's record in its
 //! place. No lease, no lock, no clock is involved. `docs/adr/0003-commit-log.md`.
 
+mod check;
 mod checkpoint;
 mod head;
 mod log;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::store::{self, Store};
 
+pub use self::check::{Check, check};
 pub(crate) use self::log::{Log, Outcome, Proposal};
 pub use self::snapshot::{DataFile, Snapshot, each_file};
 pub(crate) use self::snapshot::{Named, each_named};

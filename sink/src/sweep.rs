@@ -48,9 +48,12 @@ pub(crate) async fn run(
     }
 }
 
-/// Removes what was written before `before_ms` and never committed, or replaced before `replaced_ms`; returns how many
-/// files.
-pub(crate) async fn sweep(
+/// Removes what was written before `before_ms`, by the store's clock, and never committed, and what compactors replaced
+/// before `replaced_ms`, by theirs; returns how many files. What a sink may still be about to commit must be younger.
+///
+/// # Errors
+/// The store fails, or the commits cannot be read. Nothing that counts is ever removed.
+pub async fn sweep(
     store: &dyn Store,
     before_ms: i64,
     replaced_ms: i64,
@@ -87,7 +90,7 @@ pub(crate) async fn sweep(
 }
 
 /// Whether the path is one that this sink gives to data files: nothing else is ever removed.
-fn is_data(path: &str) -> bool {
+pub(crate) fn is_data(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     matches!(parts.as_slice(), [table, day, hour, file]
         if !table.starts_with('_') && day.starts_with("dt=") && hour.starts_with("hr=") && file.ends_with(".parquet"))

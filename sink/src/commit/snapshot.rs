@@ -174,7 +174,7 @@ fn data_file(file: File, committed_ms: i64) -> (String, DataFile) {
 }
 
 /// The folders of the logs of all streams. Each is entered for one object only.
-async fn logs(store: &dyn Store) -> Result<Vec<String>, store::Error> {
+pub(super) async fn logs(store: &dyn Store) -> Result<Vec<String>, store::Error> {
     let mut logs: Vec<String> = Vec::new();
     let mut after = String::new();
     while let Some(object) = store.list(COMMITS, &after, 1).await?.pop() {
