@@ -4,6 +4,7 @@
 #   ./headgate.sh test            installs what is missing, and runs every check and test
 # and, for work on Headgate:
 #   ./headgate.sh build           installs what is missing and builds the release binary
+#   ./headgate.sh faults          breaks everything in turn around real servers, and proves what has landed (--seeds, --seed)
 #   ./headgate.sh bench           reproduces the figures of docs/performance.md
 #   ./headgate.sh services DIR    runs Kafka and an S3 server on this machine, their data in DIR, without Docker
 # Works on Debian and Ubuntu; elsewhere, install a C compiler, git, curl and Rust yourself first.
@@ -11,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 usage() {
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
 }
 
 main() {
@@ -35,6 +36,12 @@ main() {
             setup_test
             source scripts/test.sh
             run_tests "$@"
+            ;;
+        faults)
+            source scripts/setup.sh
+            setup_build
+            setup_services
+            cargo test --locked --release --package headgate --test faults -- --include-ignored "$@"
             ;;
         bench)
             source scripts/setup.sh

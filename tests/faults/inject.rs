@@ -73,9 +73,9 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
         | Kind::StoreExists
         | Kind::StoreUnclear
         | Kind::StoreSlow => {
-            site.store.set(Some(fault.kind));
+            site.store.begin(fault.kind);
             sleep(fault.lasts).await;
-            return Ok(site.store.set(None));
+            return Ok(site.store.end(fault.kind));
         }
         Kind::Clock(role) => {
             let clock = node(site, role, fault.node)?.clock();

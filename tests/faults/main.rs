@@ -14,21 +14,24 @@ mod node;
     reason = "written for the sink's own tests, which use all of it"
 )]
 mod proxy;
+mod report;
 mod run;
 mod schedule;
 mod servers;
 mod site;
 mod store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout};
 
+use crate::report::Report;
+use crate::run::Outcome;
 use crate::schedule::Schedule;
 use crate::servers::Servers;
 
@@ -57,6 +60,9 @@ struct Arguments {
     /// Prints the schedules and runs nothing
     #[arg(long)]
     dry_run: bool,
+    /// Puts the summary into docs/reliability.md
+    #[arg(long)]
+    write: bool,
     /// Runs the seeds, which `cargo test` by itself does not
     #[arg(long)]
     include_ignored: bool,
@@ -96,7 +102,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("no runtime")
-        .and_then(|runtime| runtime.block_on(interruptible(&schedules)));
+        .and_then(|runtime| runtime.block_on(interruptible(&schedules, arguments.write)));
     match ran {
         Ok(failed) => {
             summary(schedules.len() - failed, failed, 0);
@@ -119,70 +125,74 @@ fn summary(passed: usize, failed: usize, ignored: usize) {
 }
 
 /// Whatever ends this ends the servers too.
-async fn interruptible(schedules: &[Schedule]) -> Result<usize> {
+async fn interruptible(schedules: &[Schedule], write: bool) -> Result<usize> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        ran = all(schedules) => ran,
-        _ = interrupt.recv() => anyhow::bail!("interrupted"),
-        _ = terminate.recv() => anyhow::bail!("terminated"),
+        ran = all(schedules, write) => ran,
+        _ = interrupt.recv() => bail!("interrupted"),
+        _ = terminate.recv() => bail!("terminated"),
     }
 }
 
 /// Runs the seeds one after the other; returns how many failed.
-async fn all(schedules: &[Schedule]) -> Result<usize> {
+async fn all(schedules: &[Schedule], write: bool) -> Result<usize> {
     let dir = tempfile::Builder::new()
         .prefix("headgate-faults-")
         .tempdir()?;
     println!("\nrunning {} seeds", schedules.len());
     let servers = Servers::start(&dir.path().join("servers")).await?;
-    let mut failed = Vec::new();
+    let mut report = Report::default();
     for schedule in schedules {
         let site = dir.path().join(format!("seed-{}", schedule.seed));
-        if !one(&servers, schedule, site).await? {
-            failed.push(schedule.seed);
+        let began = Instant::now();
+        match one(&servers, schedule, site).await? {
+            Some(outcome) => report.passed(schedule, outcome, began.elapsed()),
+            None => report.failed(schedule.seed, began.elapsed()),
         }
     }
     drop(servers);
+    println!("\n{}", report.markdown());
+    if write {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+        report.write(&page)?;
+    }
+    let failed = report.failures();
     if !failed.is_empty() {
+        let kept = dir.keep();
         println!(
-            "\nfailed seeds: {failed:?}; their files are in {}",
-            dir.keep().display()
+            "failed seeds: {failed:?}; their files are in {}",
+            kept.display()
         );
     }
     Ok(failed.len())
 }
 
-/// Runs one seed; returns whether it passed.
-async fn one(servers: &Servers, schedule: &Schedule, dir: PathBuf) -> Result<bool> {
+/// Runs one seed; returns what it came to if it passed.
+async fn one(servers: &Servers, schedule: &Schedule, dir: PathBuf) -> Result<Option<Outcome>> {
     println!("\n{schedule}");
     let began = Instant::now();
-    let ran = match timeout(SEED_MAX, run::run(servers, schedule, dir.clone())).await {
-        Ok(ran) => ran,
-        Err(_) => Err(anyhow::anyhow!("not done after {SEED_MAX:?}")),
-    };
+    let ran = timeout(SEED_MAX, run::run(servers, schedule, dir.clone())).await;
+    let ran = ran.unwrap_or_else(|_| Err(anyhow!("not done after {SEED_MAX:?}")));
     let took = began.elapsed().as_secs_f64();
     let passed = match ran {
         Ok(outcome) => {
-            println!("  {outcome:?}");
+            println!("  {outcome}");
             println!("test seed_{} ... ok ({took:.1} s)", schedule.seed);
-            true
+            // What failed is kept, what passed would only fill the disk.
+            std::fs::remove_dir_all(&dir)?;
+            Some(outcome)
         }
         Err(error) => {
+            let seed = schedule.seed;
+            println!("test seed_{seed} ... FAILED ({took:.1} s): {error:#}");
+            let logs = run::ends_of_logs(&dir, LOG_LINES_MAX);
+            println!("{}", logs.unwrap_or_else(|error| error.to_string()));
             println!(
-                "test seed_{} ... FAILED ({took:.1} s): {error:#}",
-                schedule.seed
-            );
-            println!(
-                "{}",
-                run::ends_of_logs(&dir, LOG_LINES_MAX).unwrap_or_else(|e| e.to_string())
-            );
-            println!(
-                "again: ./headgate.sh faults --seed {} --seconds {}\n{schedule}",
-                schedule.seed,
+                "again: ./headgate.sh faults --seed {seed} --seconds {}\n{schedule}",
                 schedule.load.as_secs()
             );
-            false
+            None
         }
     };
     servers.heal();

@@ -1,6 +1,7 @@
 //! One seed: the load, the faults, and the proof that every event is where it was promised to be.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +45,21 @@ pub(crate) struct Outcome {
     pub(crate) swept: u64,
     /// Commits in the log.
     pub(crate) commits: u64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, events) in &self.events {
+            write!(f, "{events} {name}, ")?;
+        }
+        write!(
+            f,
+            "all landed {:.1} s after the last fault, in {} commits; {} files swept",
+            self.recovery.as_secs_f64(),
+            self.commits,
+            self.swept
+        )
+    }
 }
 
 /// Runs a schedule in an empty directory.
@@ -175,8 +191,32 @@ async fn nothing_is_left(
     schedule: &Schedule,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    let _ = (site, schedule, outcome);
+    let before = lake_check(site, schedule, "check-before").await?;
+    outcome.swept = before["unnamed"].as_u64().unwrap_or(0);
+    let mut sweep = site.client(schedule)?;
+    sweep.args(["lake", "sweep", "--no-sink-runs"]);
+    let (swept, said) = output(sweep, site.dir.join("sweep")).await?;
+    ensure!(swept, "the sweep failed: {said}");
+    let after = lake_check(site, schedule, "check-after").await?;
+    ensure!(
+        after["unnamed"] == 0,
+        "files are left that no commit names: {after:#}"
+    );
+    ensure!(
+        after["files"] == before["files"],
+        "{before:#} became {after:#}"
+    );
+    let logs = after["logs"].as_array().into_iter().flatten();
+    outcome.commits = logs.filter_map(|log| log["commits"].as_u64()).sum();
     Ok(())
+}
+
+async fn lake_check(site: &Site<'_>, schedule: &Schedule, file: &str) -> Result<Value> {
+    let mut command = site.client(schedule)?;
+    command.args(["lake", "check", "--json"]);
+    let (whole, said) = output(command, site.dir.join(file)).await?;
+    ensure!(whole, "the lake is not whole: {said}");
+    Ok(serde_json::from_str(&said)?)
 }
 
 /// Runs a command to its end; returns whether it succeeded, and its standard output. Its standard error is kept.

@@ -119,7 +119,6 @@ impl<'a> Site<'a> {
     /// Ends all faults of the network and the store.
     pub(crate) fn heal(&self) {
         self.servers.heal();
-        self.store.set(None);
         let clients = self.gateways.iter().filter_map(|node| node.link.as_deref());
         for link in clients.chain(&self.store_links) {
             link.set(Mode::Pass);

@@ -1,6 +1,6 @@
 //! What the store answers when it does not answer as it should.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::proxy::{Fault, Request};
@@ -10,25 +10,29 @@ use crate::schedule::{Chance, Kind, STORE_REQUEST_MS};
 pub(crate) struct StoreFaults(Mutex<State>);
 
 struct State {
-    kind: Option<Kind>,
+    /// What is under way, and how many requests it has met.
+    active: Vec<(Kind, u64)>,
     chance: Chance,
-    injected: u64,
 }
 
 impl StoreFaults {
     pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(State {
-            kind: None,
+            active: Vec::new(),
             chance: Chance(seed),
-            injected: 0,
         }))
     }
 
-    /// What the store does from now on; returns how many requests the former kind has met.
-    pub(crate) fn set(&self, kind: Option<Kind>) -> u64 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.kind = kind;
-        std::mem::take(&mut state.injected)
+    /// The store has this fault from now on.
+    pub(crate) fn begin(&self, kind: Kind) {
+        self.state().active.push((kind, 0));
+    }
+
+    /// The store has this fault no more; returns how many requests it has met.
+    pub(crate) fn end(&self, kind: Kind) -> u64 {
+        let mut state = self.state();
+        let at = state.active.iter().position(|(active, _)| *active == kind);
+        at.map_or(0, |at| state.active.remove(at).1)
     }
 
     /// What happens to a request.
@@ -39,21 +43,33 @@ impl StoreFaults {
         if request.target.contains("/_probe/") {
             return if creates { Fault::Queue } else { Fault::None };
         }
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let percent = state.chance.next() % 100;
-        let fault = match state.kind {
-            Some(Kind::StoreErrors) if percent < 50 => Fault::Answer(500, "InternalError"),
-            Some(Kind::StoreSlowDown) if percent < 50 => Fault::Answer(503, "SlowDown"),
-            Some(Kind::StoreExists) if creates && percent < 50 => {
-                Fault::AnswerAfter(412, "PreconditionFailed")
+        let State { active, chance } = &mut *self.state();
+        for (kind, met) in active {
+            let fault = meet(*kind, creates, chance.next() % 100);
+            if fault != Fault::None {
+                *met += 1;
+                return fault;
             }
-            Some(Kind::StoreUnclear) if creates && percent < 50 => Fault::CutAfter,
-            Some(Kind::StoreSlow) if percent < 25 => {
-                Fault::Delay(Duration::from_millis(2 * STORE_REQUEST_MS))
-            }
-            _ => Fault::None,
-        };
-        state.injected += u64::from(fault != Fault::None);
-        fault
+        }
+        Fault::None
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn meet(kind: Kind, creates: bool, percent: u64) -> Fault {
+    match kind {
+        Kind::StoreErrors if percent < 50 => Fault::Answer(500, "InternalError"),
+        Kind::StoreSlowDown if percent < 50 => Fault::Answer(503, "SlowDown"),
+        Kind::StoreExists if creates && percent < 50 => {
+            Fault::AnswerAfter(412, "PreconditionFailed")
+        }
+        Kind::StoreUnclear if creates && percent < 50 => Fault::CutAfter,
+        Kind::StoreSlow if percent < 25 => {
+            Fault::Delay(Duration::from_millis(2 * STORE_REQUEST_MS))
+        }
+        _ => Fault::None,
     }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the servers that the tests run against; does nothing that is done already:
-#   install.sh              Kafka, SeaweedFS and kcat
+#   install.sh              Kafka, SeaweedFS, kcat and libfaketime
 #   install.sh ceph         Ceph's object gateway too
 #   install.sh s3s          s3s-fs too, which is compiled for minutes
 set -euo pipefail
@@ -100,7 +100,7 @@ main() {
     for extra in "$@"; do
         case "$extra" in ceph | s3s) ;; *) usage ;; esac
     done
-    install_packages python3:python3 curl:curl kcat:kcat
+    install_packages python3:python3 curl:curl kcat:kcat faketime:faketime
     install_kafka
     install_seaweedfs
     for extra in "$@"; do "install_$extra"; done

@@ -1,0 +1,106 @@
+//! The summary: what each kind of fault met, over all seeds that it was in.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::run::Outcome;
+use crate::schedule::{Kind, Schedule};
+
+const BEGIN: &str = "<!-- measured: faults -->\n";
+const END: &str = "<!-- end -->\n";
+
+/// The seeds that passed, and what they came to.
+#[derive(Default)]
+pub(crate) struct Report {
+    seeds: Vec<(Schedule, Outcome)>,
+    failed: Vec<u64>,
+    took: Duration,
+}
+
+impl Report {
+    pub(crate) fn passed(&mut self, schedule: &Schedule, outcome: Outcome, took: Duration) {
+        self.seeds.push((schedule.clone(), outcome));
+        self.took += took;
+    }
+
+    pub(crate) fn failed(&mut self, seed: u64, took: Duration) {
+        self.failed.push(seed);
+        self.took += took;
+    }
+
+    pub(crate) fn failures(&self) -> &[u64] {
+        &self.failed
+    }
+
+    /// The summary in Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = String::from(
+            "| fault | seeds | times | accepted | rejected | retry or unknown | lost | doubled | longest recovery, s |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        );
+        for kind in Kind::ALL {
+            let with = |(schedule, _): &&(Schedule, Outcome)| {
+                schedule.faults.iter().any(|fault| fault.kind == kind)
+            };
+            self.line(&mut text, &kind.to_string(), Some(kind), with);
+        }
+        self.line(&mut text, "**all seeds**", None, |_| true);
+        let seeds = self.seeds.len() + self.failed.len();
+        let commits: u64 = self.seeds.iter().map(|(_, outcome)| outcome.commits).sum();
+        let swept: u64 = self.seeds.iter().map(|(_, outcome)| outcome.swept).sum();
+        let each = self.took.as_secs_f64() / (seeds as f64).max(1.0);
+        text.push_str(&format!(
+            "\n{} of {seeds} seeds passed, {each:.0} s each. Their logs have {commits} commits without a gap; {swept} files \
+             that no commit named were swept, and none is left.\n",
+            self.seeds.len()
+        ));
+        if !self.failed.is_empty() {
+            text.push_str(&format!("\n**Failed seeds**: {:?}\n", self.failed));
+        }
+        text
+    }
+
+    fn line(
+        &self,
+        text: &mut String,
+        name: &str,
+        kind: Option<Kind>,
+        with: impl Fn(&&(Schedule, Outcome)) -> bool,
+    ) {
+        let seeds: Vec<&(Schedule, Outcome)> = self.seeds.iter().filter(with).collect();
+        let struck: u64 = seeds
+            .iter()
+            .flat_map(|(schedule, outcome)| schedule.faults.iter().zip(&outcome.struck))
+            .filter(|(fault, _)| kind.is_none_or(|kind| fault.kind == kind))
+            .map(|(_, struck)| struck)
+            .sum();
+        let sum = |of: &dyn Fn(&Outcome) -> u64| -> u64 { seeds.iter().map(|(_, o)| of(o)).sum() };
+        let events = |name: &str| sum(&|outcome| outcome.events.get(name).copied().unwrap_or(0));
+        let recovery = seeds.iter().map(|(_, outcome)| outcome.recovery).max();
+        text.push_str(&format!(
+            "| {name} | {} | {struck} | {} | {} | {} | {} | {} | {:.1} |\n",
+            seeds.len(),
+            events("accepted"),
+            events("rejected"),
+            events("retry") + events("unknown"),
+            sum(&|outcome| outcome.missing),
+            sum(&|outcome| outcome.double),
+            recovery.unwrap_or_default().as_secs_f64()
+        ));
+    }
+
+    /// Puts the summary between its markers.
+    pub(crate) fn write(&self, page: &Path) -> Result<()> {
+        let old = fs::read_to_string(page).with_context(|| format!("no {}", page.display()))?;
+        let parts = old.split_once(BEGIN).and_then(|(head, rest)| {
+            let (_, tail) = rest.split_once(END)?;
+            Some((head, tail))
+        });
+        let (head, tail) = parts.with_context(|| format!("no markers in {}", page.display()))?;
+        let new = format!("{head}{BEGIN}{}{END}{tail}", self.markdown());
+        fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
+    }
+}
