@@ -125,8 +125,8 @@ pub struct Timeouts {
     pub append_timeout_ms: u64,
     /// What `Retry-After` tells clients, in seconds. Default 1.
     pub retry_after_s: u32,
-    /// On shutdown: how long to answer as usual while `/ready` says no, so that load balancers turn away first.
-    /// Default 0.
+    /// On shutdown: how long to answer as usual while `/ready` says no, so that load balancers turn away first. Each
+    /// HTTP/1 connection is closed by its next reply, so that clients turn away without a failed request. Default 0.
     pub drain_unready_ms: u64,
     /// On shutdown: how long requests in work may take to end before their connections are cut. Default 20,000.
     pub drain_deadline_ms: u64,

@@ -67,15 +67,22 @@ impl Shared {
 }
 
 /// Tells a connection that is one too many so, if that can be done without waiting.
-pub(crate) fn turn_away(socket: &TcpStream) {
+pub(crate) fn turn_away(socket: &TcpStream, shared: &Shared) {
+    shared.collector.metrics().refused("connections");
     if let Err(error) = socket.try_write(reply::TOO_MANY_CONNECTIONS) {
         tracing::trace!(%error, "connection turned away unheard");
     }
 }
 
+/// Has a connection served; the drain waits for it.
+pub(crate) fn spawn(socket: TcpStream, shared: Arc<Shared>, slot: OwnedSemaphorePermit) {
+    let drain = shared.drain.clone();
+    drain.spawn(serve(socket, shared, slot));
+}
+
 /// Serves a connection until it ends, is idle or slow for too long, or the gateway has drained. The slot is kept as
 /// long.
-pub(crate) async fn serve(socket: TcpStream, shared: Arc<Shared>, slot: OwnedSemaphorePermit) {
+async fn serve(socket: TcpStream, shared: Arc<Shared>, slot: OwnedSemaphorePermit) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "connection died before it was served");
         return;

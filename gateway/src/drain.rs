@@ -9,6 +9,9 @@ use tokio_util::{
 
 use crate::admin::Check;
 
+/// How long connections are still listened to after the last one was accepted.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Shared by the server and its connections.
 #[derive(Clone, Default)]
 pub(crate) struct Drain {
@@ -26,6 +29,11 @@ impl Drain {
     /// Readiness ends; serving goes on.
     pub(crate) fn begin(&self) {
         self.unready.cancel();
+    }
+
+    /// Whether readiness has ended.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.unready.is_cancelled()
     }
 
     /// Fails from [`Drain::begin`] on.
@@ -52,6 +60,10 @@ impl Drain {
     /// Closes connections as their requests end; returns how many had to be cut at the deadline.
     pub(crate) async fn finish(&self, deadline: Duration) -> usize {
         self.begin();
+        // Who has just connected is about to say something: closed now, it would not know whether it was heard.
+        if !self.connections.is_empty() {
+            tokio::time::sleep(LAST_WORDS.min(deadline)).await;
+        }
         self.connections.close();
         self.closing.cancel();
         if tokio::time::timeout(deadline, self.connections.wait())

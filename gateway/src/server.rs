@@ -156,11 +156,13 @@ impl Gateway {
             drain.begin();
             tokio::time::sleep(Duration::from_millis(config.timeouts.drain_unready_ms)).await;
         };
+        let shared = Arc::new(Shared::new(&config, collector, drain.clone()));
+        let slots = Arc::new(Semaphore::new(config.limits.connections_max as usize));
         tokio::select! {
             () = stopping => {}
-            () = accept_all(&listener, &config, &collector, &drain) => {}
+            () = accept_all(&listener, &shared, &slots) => {}
         }
-        drop(listener);
+        accept_rest(listener, &shared, &slots);
         let deadline = Duration::from_millis(config.timeouts.drain_deadline_ms);
         let cut = drain.finish(deadline).await;
         if cut > 0 {
@@ -178,24 +180,33 @@ impl Gateway {
 }
 
 /// Accepts and serves connections for ever.
-async fn accept_all(
-    listener: &TcpListener,
-    config: &Config,
-    collector: &Arc<Collector>,
-    drain: &Drain,
-) {
-    let shared = Shared::new(config, Arc::clone(collector), drain.clone());
-    let shared = Arc::new(shared);
-    let slots = Arc::new(Semaphore::new(config.limits.connections_max as usize));
+async fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, slots: &Arc<Semaphore>) {
     loop {
-        let socket = accept(listener).await;
-        match Arc::clone(&slots).try_acquire_owned() {
-            Ok(slot) => drain.spawn(connection::serve(socket, Arc::clone(&shared), slot)),
-            Err(_) => {
-                collector.metrics().refused("connections");
-                connection::turn_away(&socket);
-            }
+        admit(accept(listener).await, shared, slots);
+    }
+}
+
+/// Closes the listener, without resetting those who have connected already.
+fn accept_rest(listener: TcpListener, shared: &Arc<Shared>, slots: &Arc<Semaphore>) {
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    while let Ok((socket, _)) = listener.accept() {
+        let socket = socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(socket));
+        match socket {
+            Ok(socket) => admit(socket, shared, slots),
+            Err(error) => tracing::debug!(%error, "connection died before it was served"),
         }
+    }
+}
+
+/// Serves a connection, if there is room for it.
+fn admit(socket: TcpStream, shared: &Arc<Shared>, slots: &Arc<Semaphore>) {
+    match Arc::clone(slots).try_acquire_owned() {
+        Ok(slot) => connection::spawn(socket, Arc::clone(shared), slot),
+        Err(_) => connection::turn_away(&socket, shared),
     }
 }
 

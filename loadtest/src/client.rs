@@ -2,6 +2,7 @@
 //!
 //! A failure says whether the request may have reached the server, because only then is its outcome unknown.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,6 +88,8 @@ pub(crate) struct Reply {
 /// Why a request was not answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
+    /// Nobody listened: no byte of it reached the server.
+    Refused(String),
     /// No byte of it reached the server.
     NotSent(String),
     /// The server may have got it and even have acted on it.
@@ -238,6 +241,9 @@ async fn connect(settings: &Settings) -> Result<TokioIo<TcpStream>, Failure> {
         TcpStream::connect(settings.target.address),
     );
     let stream = match stream.await {
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+            return Err(Failure::Refused(error.to_string()));
+        }
         Ok(stream) => stream.map_err(not_sent)?,
         Err(_) => return Err(Failure::NotSent("connecting timed out".to_owned())),
     };

@@ -242,6 +242,7 @@ async fn send(run: &Run, client: &mut Client, number: u64) {
         json_bytes: text.len(),
         body_bytes: 0,
         latency: None,
+        refused: false,
     };
     let body = if run.gzip {
         compressed(&text)
@@ -264,6 +265,10 @@ async fn send(run: &Run, client: &mut Client, number: u64) {
             request.latency = Some(due.elapsed());
             reply::outcomes(reply.status, &reply.body, events, id_is)
                 .map_err(|error| (Outcome::Unknown, error))
+        }
+        Err(Failure::Refused(error)) => {
+            request.refused = true;
+            Err((Outcome::Unsent, error))
         }
         Err(Failure::NotSent(error)) => Err((Outcome::Unsent, error)),
         Err(Failure::Broken(error)) => Err((Outcome::Unknown, error)),

@@ -62,6 +62,8 @@ pub struct Report {
     pub requests: u64,
     /// Events by outcome.
     pub events: BTreeMap<Outcome, u64>,
+    /// Of the unsent events, those whose connection was refused: nobody listened.
+    pub refused_events: u64,
     /// From when a request was due to its reply; requests without a reply are not in it.
     pub latency: Latency,
     /// Event JSON answered, in megabytes (10^6 bytes) a second.
@@ -106,6 +108,9 @@ impl fmt::Display for Report {
         write!(f, "events   ")?;
         for outcome in Outcome::ALL {
             write!(f, " {} {}", outcome.name(), self.count(outcome))?;
+        }
+        if self.refused_events > 0 {
+            write!(f, " (refused a connection: {})", self.refused_events)?;
         }
         writeln!(
             f,

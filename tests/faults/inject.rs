@@ -79,7 +79,7 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
         }
         Kind::Clock(role) => {
             let clock = node(site, role, fault.node)?.clock();
-            let ahead = fault.chance % 2 == 0;
+            let ahead = fault.chance.is_multiple_of(2);
             fs::write(&clock, if ahead { "+3600\n" } else { "-3600\n" })?;
             sleep(fault.lasts).await;
             fs::write(&clock, "+0\n")?;

@@ -19,7 +19,7 @@ const RATE: &str = "600";
 const SECONDS: &str = "9";
 
 /// Servers, and a directory for each process.
-struct Cluster {
+pub(crate) struct Cluster {
     dir: TempDir,
     environment: Vec<(&'static str, String)>,
     kafka: Service,
@@ -57,7 +57,8 @@ pub(crate) fn kafka_environment(bootstrap: &str) -> Vec<(&'static str, String)> 
 }
 
 impl Cluster {
-    fn start() -> Self {
+    /// One broker, and an S3 server.
+    pub(crate) fn start() -> Self {
         let (kafka, s3) = thread::scope(|scope| {
             let kafka = scope.spawn(Service::kafka);
             let s3 = Service::seaweedfs();
@@ -79,8 +80,13 @@ impl Cluster {
         }
     }
 
+    /// Another setting for all processes that are started from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
+    }
+
     /// A command in the directory of a process.
-    fn command(&self, node: &str) -> Command {
+    pub(crate) fn command(&self, node: &str) -> Command {
         let mut command = headgate();
         command
             .arg("--data-dir")
@@ -114,7 +120,8 @@ impl Cluster {
         self.dir.path().join(format!("{node}.log"))
     }
 
-    fn gateway(&self, node: &str, listen: &str) -> Node {
+    /// Starts a gateway.
+    pub(crate) fn gateway(&self, node: &str, listen: &str) -> Node {
         let mut command = self.command(node);
         command.args(["gateway", "--listen", listen]);
         Node {
@@ -123,13 +130,15 @@ impl Cluster {
         }
     }
 
-    fn sink(&self, node: &str) -> Node {
+    /// Starts a sink.
+    pub(crate) fn sink(&self, node: &str) -> Node {
         Node {
             child: self.spawn(node, self.command(node).arg("sink")),
             file: self.dir.path().join(node).join("run/sink-addresses.json"),
         }
     }
 
+    /// Events for one gateway, for [`SECONDS`].
     fn load(&self, seed: &str, gateway: SocketAddr) -> Node {
         let ledger = self.ledger(seed);
         let url = format!("http://{gateway}/v1/events");
@@ -153,12 +162,13 @@ impl Cluster {
         }
     }
 
-    fn ledger(&self, seed: &str) -> PathBuf {
+    /// Where a run keeps its ledger.
+    pub(crate) fn ledger(&self, seed: &str) -> PathBuf {
         self.dir.path().join(format!("{seed}.ledger"))
     }
 
     /// Proves a run's ledger against what has landed in the bucket.
-    fn balances(&self, seed: &str) {
+    pub(crate) fn balances(&self, seed: &str) {
         let ledger = self.ledger(seed);
         let mut verify = self.command("client");
         verify.args(["loadtest", "--json", "--wait", "60", "--verify"]);
@@ -203,6 +213,7 @@ impl Node {
         address(&addresses(&mut self.child, &self.file), name)
     }
 
+    /// Waits for its end; returns whether that was a good one.
     pub(crate) fn ended(&mut self) -> bool {
         wait_for("the end of a process", || {
             self.child.try_wait().expect("a child")
@@ -210,6 +221,7 @@ impl Node {
         .success()
     }
 
+    /// SIGTERM, and a good end.
     pub(crate) fn stop(mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a pid"), Signal::TERM).expect("it runs");

@@ -14,6 +14,7 @@ mod query;
 mod readers;
 mod reload;
 mod replay;
+mod rolling;
 mod schemas;
 mod services;
 mod shutdown;

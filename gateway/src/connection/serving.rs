@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, Response, Version};
+use http::{HeaderValue, Request, Response, Version, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::{rt::TokioIo, server::graceful::GracefulConnection};
@@ -160,7 +160,15 @@ impl Service<Request<Incoming>> for Answering {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let _working = working;
-            Ok(shared.collector.respond(request).await)
+            let http1 = request.version() < Version::HTTP_2;
+            let mut response = shared.collector.respond(request).await;
+            // The client is to go elsewhere, and is best told so by a reply: of a connection that is closed under its
+            // next request it could not tell whether that was heard. HTTP/2 has a way of its own.
+            if http1 && shared.drain.has_begun() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok(response)
         })
     }
 }

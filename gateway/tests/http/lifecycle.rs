@@ -121,6 +121,45 @@ async fn a_drain_finishes_requests_in_work_and_takes_no_more() {
 }
 
 #[tokio::test]
+async fn while_unready_a_gateway_answers_and_closes_each_connection_by_its_reply() {
+    let gateway = start(|config| config.timeouts.drain_unready_ms = 3_600_000);
+    let mut kept = Client::connect(gateway.addr).await;
+    kept.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(kept.reply().await.header("connection"), None);
+    gateway.shutdown.cancel();
+    while get(gateway.admin, "/ready").await.status == 200 {
+        tokio::task::yield_now().await;
+    }
+    let mut fresh = Client::connect(gateway.addr).await;
+    for client in [&mut kept, &mut fresh] {
+        client.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let reply = client.reply().await;
+        assert_eq!(
+            (reply.status, reply.header("connection")),
+            (404, Some("close"))
+        );
+        assert!(client.is_closed().await);
+    }
+}
+
+#[tokio::test]
+async fn who_has_connected_before_the_listener_closed_is_still_heard() {
+    let gateway = start(|_| {});
+    let mut clients = Vec::new();
+    for _ in 0..50 {
+        clients.push(Client::connect(gateway.addr).await);
+    }
+    // On this one thread the gateway hears of it after the requests have been written.
+    gateway.shutdown.cancel();
+    for client in &mut clients {
+        client.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    }
+    for client in &mut clients {
+        assert_eq!(client.reply().await.status, 404);
+    }
+}
+
+#[tokio::test]
 async fn a_drain_ends_at_its_deadline_whatever_is_in_work() {
     let gateway = start(|config| config.timeouts.drain_deadline_ms = 100);
     gateway.memory.hold(true);

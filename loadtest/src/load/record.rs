@@ -26,12 +26,15 @@ pub(super) struct Request {
     pub(super) body_bytes: usize,
     /// From when it was due to its reply; none without a reply.
     pub(super) latency: Option<Duration>,
+    /// Nobody listened.
+    pub(super) refused: bool,
 }
 
 pub(super) struct Record {
     run: Run,
     latency: Option<Histogram<u64>>,
     requests: u64,
+    refused_events: u64,
     events: BTreeMap<Outcome, u64>,
     late_requests: u64,
     start_delay_max: Duration,
@@ -46,6 +49,7 @@ impl Record {
             run: Run::new(run_id, tables.to_vec()),
             latency: Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).ok(),
             requests: 0,
+            refused_events: 0,
             events: BTreeMap::new(),
             late_requests: 0,
             start_delay_max: Duration::ZERO,
@@ -71,6 +75,9 @@ impl Record {
     ) {
         self.requests += 1;
         self.late_requests += u64::from(request.late);
+        if request.refused {
+            self.refused_events += request.numbers.end - request.numbers.start;
+        }
         self.start_delay_max = self.start_delay_max.max(request.start_delay);
         let (outcomes, all) = match outcomes {
             Ok(outcomes) => (outcomes, Outcome::Unknown),
@@ -157,6 +164,7 @@ impl Record {
             rate_achieved_per_s: per_second(self.answered() as f64, elapsed),
             elapsed_s: elapsed.as_secs_f64(),
             requests: self.requests,
+            refused_events: self.refused_events,
             latency: self.latency(),
             json_megabytes_per_s: per_second(self.json_bytes as f64 / 1e6, elapsed),
             body_megabytes_per_s: per_second(self.body_bytes as f64 / 1e6, elapsed),
