@@ -1,6 +1,8 @@
 //! Carries a schedule's faults out.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -68,6 +70,19 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
                 .collect();
             hold(&links, Mode::Refuse, fault.lasts).await;
         }
+        Kind::SpillFull => {
+            let filler = node(site, Role::Gateway, fault.node)?
+                .dir
+                .join("data/filler");
+            fill(&filler)?;
+            let links: Vec<&Link> = site
+                .servers
+                .links(Role::Gateway, fault.node)
+                .iter()
+                .collect();
+            hold(&links, Mode::Refuse, fault.lasts).await;
+            fs::remove_file(&filler)?;
+        }
         Kind::StoreErrors
         | Kind::StoreSlowDown
         | Kind::StoreExists
@@ -86,6 +101,19 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
         }
     }
     Ok(1)
+}
+
+/// Fills the disk that the file is on.
+fn fill(filler: &Path) -> Result<()> {
+    let mut file = File::create(filler)?;
+    let chunk = vec![0; 64 << 10];
+    loop {
+        match file.write_all(&chunk) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 fn nodes<'a>(site: &'a Site<'_>, role: Role) -> &'a [Node] {

@@ -6,6 +6,8 @@
 
 mod inject;
 mod link;
+#[path = "../it/mount.rs"]
+mod mount;
 mod node;
 #[path = "../../sink/src/testing/proxy.rs"]
 #[expect(
@@ -32,7 +34,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::report::Report;
 use crate::run::Outcome;
-use crate::schedule::Schedule;
+use crate::schedule::{Kind, Schedule};
 use crate::servers::Servers;
 
 /// How many lines of each log are shown when a seed fails.
@@ -76,14 +78,25 @@ impl Arguments {
             true => (self.first..self.first.saturating_add(self.seeds)).collect(),
             false => self.seed.clone(),
         };
+        let kinds = Kind::all(spills());
         let chosen = |seed: &u64| {
             let name = format!("seed_{seed}");
             self.filter.is_empty() || self.filter.iter().any(|part| name.contains(part))
         };
         let seeds = all.into_iter().filter(chosen);
         let load = Duration::from_secs(self.seconds);
-        seeds.map(|seed| Schedule::of(seed, load)).collect()
+        seeds.map(|seed| Schedule::of(seed, load, &kinds)).collect()
     }
+}
+
+/// Whether gateways keep what Kafka does not take.
+fn spills() -> bool {
+    let printed = node::headgate(&std::env::temp_dir())
+        .args(["config", "print", "--defaults"])
+        .output();
+    printed.is_ok_and(|printed| {
+        String::from_utf8_lossy(&printed.stdout).contains("on_stream_unavailable = \"spill\"")
+    })
 }
 
 fn main() -> ExitCode {

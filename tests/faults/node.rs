@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
 use crate::link::Link;
+use crate::mount::Disk;
 use crate::schedule::Role;
 
 /// How long a start or an end may take, faults included.
@@ -44,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) link: Option<Arc<Link>>,
     /// Held by whoever kills, pauses or restarts it.
     pub(crate) process: Mutex<Option<Child>>,
+    /// Where its data is, if that is a disk of its own.
+    pub(crate) disk: Option<Disk>,
 }
 
 impl Node {

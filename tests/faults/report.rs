@@ -41,7 +41,11 @@ impl Report {
             "| fault | seeds | times | accepted | rejected | retry or unknown | lost | doubled | longest recovery, s |\n\
              |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         );
-        for kind in Kind::ALL {
+        let met = |kind: &Kind| {
+            let mut faults = self.seeds.iter().flat_map(|(schedule, _)| &schedule.faults);
+            faults.any(|fault| fault.kind == *kind)
+        };
+        for kind in Kind::ALL.into_iter().filter(met) {
             let with = |(schedule, _): &&(Schedule, Outcome)| {
                 schedule.faults.iter().any(|fault| fault.kind == kind)
             };

@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     HalfOpen(Pair),
     /// All gateways' connections to Kafka are refused.
     KafkaAway,
+    /// The same for one gateway, and the disk that it would spill to is full.
+    SpillFull,
     /// A share of the requests is answered 500 before the store sees them.
     StoreErrors,
     /// The same with 503 SlowDown.
@@ -66,7 +68,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the summary.
-    pub(crate) const ALL: [Kind; 28] = [
+    pub(crate) const ALL: [Kind; 29] = [
         Kind::Kill(Role::Gateway),
         Kind::Kill(Role::Sink),
         Kind::Kill(Role::Broker),
@@ -88,6 +90,7 @@ impl Kind {
         Kind::HalfOpen(Pair::SinkKafka),
         Kind::HalfOpen(Pair::SinkStore),
         Kind::KafkaAway,
+        Kind::SpillFull,
         Kind::StoreErrors,
         Kind::StoreSlowDown,
         Kind::StoreExists,
@@ -96,6 +99,13 @@ impl Kind {
         Kind::Clock(Role::Gateway),
         Kind::Clock(Role::Sink),
     ];
+
+    /// The kinds that there are to choose from. Without a spill nothing can fill its disk.
+    pub(crate) fn all(spills: bool) -> Vec<Self> {
+        let all = Self::ALL.into_iter();
+        all.filter(|kind| spills || *kind != Self::SpillFull)
+            .collect()
+    }
 
     /// Whether it takes a broker out: only one at a time leaves a majority.
     fn needs_brokers(self) -> bool {
@@ -124,6 +134,7 @@ impl fmt::Display for Kind {
             Self::Delay(pair) => write!(f, "delay, {pair}"),
             Self::HalfOpen(pair) => write!(f, "half-open, {pair}"),
             Self::KafkaAway => write!(f, "Kafka refuses all gateways"),
+            Self::SpillFull => write!(f, "Kafka refuses a gateway whose spill's disk is full"),
             Self::StoreErrors => write!(f, "S3 answers 500"),
             Self::StoreSlowDown => write!(f, "S3 answers 503 SlowDown"),
             Self::StoreExists => write!(f, "S3 answers 412 to a create that it carried out"),
@@ -195,14 +206,14 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of a seed, under a load of so long.
-    pub(crate) fn of(seed: u64, load: Duration) -> Self {
+    /// The schedule of a seed, under a load of so long, of these kinds.
+    pub(crate) fn of(seed: u64, load: Duration, all: &[Kind]) -> Self {
         let mut chance = Chance(seed);
         let mut kinds = Vec::new();
-        let round = usize::try_from(seed.wrapping_sub(1) % Kind::ALL.len() as u64).unwrap_or(0);
-        kinds.push(Kind::ALL[round]);
+        let round = usize::try_from(seed.wrapping_sub(1) % all.len() as u64).unwrap_or(0);
+        kinds.push(all[round]);
         while kinds.len() < FAULTS {
-            let kind = Kind::ALL[chance.below(Kind::ALL.len())];
+            let kind = all[chance.below(all.len())];
             let brokers = kind.needs_brokers() && kinds.iter().any(|kind| kind.needs_brokers());
             if !brokers && !kinds.contains(&kind) {
                 kinds.push(kind);

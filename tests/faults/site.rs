@@ -9,14 +9,18 @@ use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 
 use crate::link::{Link, Mode};
+use crate::mount::Disk;
 use crate::node::{Node, headgate};
 use crate::proxy::Proxy;
-use crate::schedule::{Kind, Role, SESSION_MS, STORE_REQUEST_MS, Schedule};
+use crate::schedule::{Kind, Planned, Role, SESSION_MS, STORE_REQUEST_MS, Schedule};
 use crate::servers::Servers;
 use crate::store::StoreFaults;
 
 /// The library that clocks are set by, where Debian has it.
 const CLOCK_LIBRARY: &str = "faketime/libfaketimeMT.so.1";
+
+/// The disk of a gateway whose disk is to be full.
+const DISK_MIB: u32 = 64;
 
 /// A run's nodes and proxies; all of them end when it is dropped.
 pub(crate) struct Site<'a> {
@@ -82,13 +86,17 @@ impl<'a> Site<'a> {
             environment: credentials(self.servers)?,
             link,
             process: tokio::sync::Mutex::new(None),
+            disk: None,
         };
         fs::create_dir_all(&node.dir)?;
         let bootstrap = self.servers.bootstrap(role, n);
         let settings = settings(self.servers, schedule.seed, &bootstrap, endpoint)?;
         fs::write(node.dir.join("headgate.toml"), settings)?;
-        let clock =
-            |fault: &crate::schedule::Planned| fault.kind == Kind::Clock(role) && fault.node == n;
+        let full = |fault: &Planned| fault.kind == Kind::SpillFull && fault.node == n;
+        if role == Role::Gateway && schedule.faults.iter().any(full) {
+            node.disk = Some(Disk::mount(&node.dir.join("data"), DISK_MIB));
+        }
+        let clock = |fault: &Planned| fault.kind == Kind::Clock(role) && fault.node == n;
         if schedule.faults.iter().any(clock) {
             fs::write(node.clock(), "+0\n")?;
             for (name, value) in [

@@ -1,59 +1,14 @@
 //! A disk that is full: events are refused, not lost, and taken again when there is room.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use serde_json::json;
 
-use crate::harness::{Site, stderr, wait_for};
+use crate::harness::{Site, wait_for};
+use crate::mount::Disk;
 
 const MIB: usize = 1 << 20;
 
 /// Events in a batch.
 const BATCH: usize = 50;
-
-/// A small disk of its own, mounted where a site keeps its data.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: &Path, mib: u32) -> Self {
-        std::fs::create_dir_all(at).expect("a directory");
-        let mounted = as_root("mount")
-            .args([
-                "-t",
-                "tmpfs",
-                "-o",
-                &format!("size={mib}m,mode=777"),
-                "tmpfs",
-            ])
-            .arg(at)
-            .output()
-            .expect("mount runs");
-        assert!(
-            mounted.status.success(),
-            "needs root, or sudo without a password: {}",
-            stderr(&mounted)
-        );
-        Self(at.to_owned())
-    }
-}
-
-/// A command that only root may run.
-fn as_root(program: &str) -> Command {
-    if rustix::process::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("sudo");
-    command.args(["-n", program]);
-    command
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazy: a process that was killed this moment may still hold a file.
-        drop(as_root("umount").arg("-l").arg(&self.0).status());
-    }
-}
 
 /// A batch of events of 2 KiB each, under ids that tell the batch.
 fn batch(n: usize) -> String {
@@ -66,8 +21,8 @@ fn batch(n: usize) -> String {
 #[ignore = "mounts a small disk, as root"]
 fn a_full_disk_refuses_events_and_takes_them_again_when_there_is_room() {
     let site = Site::new();
-    let disk = Disk::mount(&site.data_dir(), 24);
-    let filler = disk.0.join("filler");
+    let _disk = Disk::mount(&site.data_dir(), 24);
+    let filler = site.data_dir().join("filler");
     std::fs::write(&filler, vec![0; 12 * MIB]).expect("room");
     let up = site.up_with(&[
         ("HEADGATE__JOURNAL__SEGMENT_BYTES_MAX", "1048576"),

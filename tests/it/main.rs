@@ -10,6 +10,7 @@ mod generation;
 mod harness;
 mod ingest;
 mod kill;
+mod mount;
 mod query;
 mod readers;
 mod reload;

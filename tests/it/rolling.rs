@@ -54,7 +54,9 @@ fn a_rolling_restart_fails_no_request_but_by_a_refused_connect_and_lands_each_ev
     let mut gateways = ["gateway-1", "gateway-2"].map(|node| cluster.gateway(node, "127.0.0.1:0"));
     let mut sinks = ["sink-1", "sink-2"].map(|node| cluster.sink(node));
     let takes = gateways.each_mut().map(|node| node.address("gateway"));
-    sinks.each_mut().map(|node| node.address("admin"));
+    for sink in &mut sinks {
+        sink.address("admin");
+    }
     let loads = [load(&cluster, "1", takes[0]), load(&cluster, "2", takes[1])];
 
     // Moments, not conditions: that is what is being tested.

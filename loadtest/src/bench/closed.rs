@@ -152,7 +152,7 @@ async fn work(
 pub(super) async fn post(client: &mut Client, body: Bytes) -> Result<(), Error> {
     let reply = match client.post(body).await {
         Ok(reply) => reply,
-        Err(Failure::NotSent(error) | Failure::Broken(error)) => {
+        Err(Failure::Refused(error) | Failure::NotSent(error) | Failure::Broken(error)) => {
             return Err(Error::Unanswered(error));
         }
     };
