@@ -60,6 +60,12 @@ pub(super) fn producer(config: &Config, batch_bytes_max: u64) -> ClientConfig {
     client
 }
 
+/// How often a member of the group shows that it lives.
+const HEARTBEAT: &str = "heartbeat.interval.ms";
+
+/// The longest time between two heartbeats, in ms: a rebalance is heard of by them.
+const HEARTBEAT_MS_MAX: u64 = 3_000;
+
 /// A member of the group that reads only what was committed, from where it is told.
 pub(super) fn consumer(config: &Config) -> ClientConfig {
     // A quarter waits in librdkafka, a quarter in the reader; one fetch may bring a quarter over.
@@ -88,6 +94,11 @@ pub(super) fn consumer(config: &Config) -> ClientConfig {
         ),
     ] {
         client.set(name, value);
+    }
+    // librdkafka's own is 3 s whatever the session: with a short one the member would be thrown out again and again.
+    if !config.properties.contains_key(HEARTBEAT) {
+        let heartbeat_ms = (config.session_timeout_ms / 4).min(HEARTBEAT_MS_MAX);
+        client.set(HEARTBEAT, heartbeat_ms.to_string());
     }
     // The one place where librdkafka says that a topic's id has changed: see `suspects` in the reader's context.
     let debug = config.properties.get("debug").map(String::as_str);
@@ -137,3 +148,20 @@ impl ClientContext for Quiet {
 }
 
 impl ConsumerContext for Quiet {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_has_several_heartbeats_unless_told_otherwise() {
+        let mut config = Config::default();
+        for (session_ms, heartbeat_ms) in [(45_000, "3000"), (12_000, "3000"), (3_000, "750")] {
+            config.session_timeout_ms = session_ms;
+            assert_eq!(consumer(&config).get(HEARTBEAT), Some(heartbeat_ms));
+        }
+        let told = (HEARTBEAT.to_owned(), "500".to_owned());
+        config.properties.extend([told]);
+        assert_eq!(consumer(&config).get(HEARTBEAT), Some("500"));
+    }
+}
