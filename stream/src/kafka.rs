@@ -16,6 +16,7 @@ mod error;
 mod health;
 mod lag;
 mod metrics;
+mod overdue;
 mod partitions;
 mod position;
 mod producer;

@@ -47,6 +47,11 @@ impl Batch {
         self.open.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether some record's fate is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) > 0
+    }
+
     /// The record was refused before it was opened.
     pub(super) fn refuse(&self, place: u32, refusal: Refusal) {
         self.refused().push((place, refusal));

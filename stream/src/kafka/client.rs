@@ -41,7 +41,8 @@ pub(super) fn producer(config: &Config, batch_bytes_max: u64) -> ClientConfig {
         ("batch.size", batch_bytes_max.to_string()),
         // librdkafka bounds whole requests by it.
         ("message.max.bytes", (2 * largest).to_string()),
-        ("message.timeout.ms", config.produce_deadline_ms.to_string()),
+        // Never: see `overdue`.
+        ("message.timeout.ms", "0".to_owned()),
         (
             "queue.buffering.max.kbytes",
             (config.queue_bytes_max / 1024).to_string(),

@@ -83,7 +83,7 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         REBUILDS,
         "counter",
         &["why"],
-        "Writers made anew: fatal (an error that idempotence cannot go on from) or limit (a topic takes smaller batches).",
+        "Writers made anew: fatal (an error that idempotence cannot go on from), overdue (records without an acknowledgement within produce_deadline_ms) or limit (a topic takes smaller batches).",
     ),
     (
         TOPICS_MADE,

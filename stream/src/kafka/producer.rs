@@ -17,7 +17,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
     util::Timeout,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     batch::{Batch, Ticket},
@@ -26,9 +26,16 @@ use super::{
     error::Error,
     health::Health,
     metrics::Metrics,
+    overdue::Overdue,
     topics::{Ready, Topics},
 };
 use crate::log::{Record, Refusal};
+
+/// How long a client may take to end once nothing is waited for any more.
+const END: Duration = Duration::from_secs(5);
+
+/// Why a client was made anew that had kept a record for longer than the deadline.
+const OVERDUE: &str = "overdue";
 
 /// How long one poll waits for events: how late a wish to close or to rebuild is noticed.
 const POLL: Duration = Duration::from_millis(100);
@@ -47,6 +54,8 @@ pub(super) struct Shared {
     current: RwLock<Option<Arc<Client>>>,
     /// The batches that the current client makes at most, in bytes.
     batch_bytes_max: AtomicU64,
+    /// What the current client has under way.
+    overdue: Overdue,
     stopping: AtomicBool,
     ended: watch::Sender<bool>,
 }
@@ -81,6 +90,7 @@ impl Shared {
             metrics,
             topics,
             current: RwLock::new(None),
+            overdue: Overdue::default(),
             stopping: AtomicBool::new(false),
             ended: watch::Sender::new(false),
         });
@@ -122,6 +132,8 @@ impl Shared {
                 (_, Err(refusal)) => batch.refuse(place, refusal),
             }
         }
+        // Before another client can take this one's place.
+        self.overdue.sent(batch);
     }
 
     /// The refusal when librdkafka's queue is full.
@@ -161,8 +173,17 @@ impl Shared {
     }
 
     pub(super) async fn ended(&self) {
-        // The sender is ours: it lives as long as we wait.
-        self.ended.subscribe().wait_for(|ended| *ended).await.ok();
+        let deadline = Duration::from_millis(self.config.close_deadline_ms) + END;
+        let mut ended = self.ended.subscribe();
+        // librdkafka's threads sleep by the wall clock: one that was set back can hold its end up for as long.
+        if timeout(deadline, ended.wait_for(|ended| *ended))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the writer's client does not end; it is left to the end of the process"
+            );
+        }
     }
 
     fn make(&self) -> Result<Arc<Client>, Error> {
@@ -182,14 +203,23 @@ impl Shared {
         // Closed stays closed.
         if !self.stopped() {
             *current = Some(Arc::clone(client));
+            self.overdue.forget();
         }
     }
 
     fn run(&self, mut client: Arc<Client>) {
         let interval = Duration::from_millis(self.config.probe_interval_ms);
+        let patience = Duration::from_millis(self.config.produce_deadline_ms);
         let mut probed = Instant::now();
         while !self.stopped() {
             client.0.poll(POLL);
+            if self
+                .overdue
+                .oldest()
+                .is_some_and(|oldest| oldest > patience)
+            {
+                client = self.rebuild(client, OVERDUE);
+            }
             if probed.elapsed() < interval {
                 continue;
             }
@@ -228,7 +258,10 @@ impl Shared {
                 tracing::warn!(why, "made the writer's client anew");
                 self.metrics.count_rebuild(why);
                 self.swap(&new);
-                self.health.rebuilt();
+                // That records are overdue tells nothing of whether brokers are there.
+                if why != OVERDUE {
+                    self.health.rebuilt();
+                }
                 self.retire(old, why);
                 new
             }
@@ -242,7 +275,7 @@ impl Shared {
     /// Lets a client end in its own time: what it has under way is written if it still can be, else answered.
     fn retire(&self, old: Arc<Client>, why: &'static str) {
         let patience = match why {
-            "fatal" => Duration::ZERO,
+            "fatal" | OVERDUE => Duration::ZERO,
             _ => Duration::from_millis(self.config.produce_deadline_ms),
         };
         let retired = thread::Builder::new()
@@ -272,9 +305,8 @@ fn refused(error: &KafkaError, bytes: usize, topic: &Ready, health: &Health) -> 
     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
     let reason: Arc<str> = match code {
         Code::QueueFull => "the queue to Kafka is full".into(),
-        Code::MessageTimedOut => "no acknowledgement within produce_deadline_ms".into(),
         Code::PurgeQueue | Code::PurgeInflight => {
-            "the writer's client was made anew or closed".into()
+            "no acknowledgement within produce_deadline_ms, or the writer was closed".into()
         }
         Code::MessageSizeTooLarge => {
             // It is within the limit that we know, so the broker's was lowered, or only its batch was too large.
