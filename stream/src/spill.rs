@@ -220,6 +220,7 @@ fn core(
         backlog: Backlog::new(left),
         doubts: Doubts::default(),
         stuck: Mutex::default(),
+        ending: watch::Sender::new(false),
         wake: tokio::sync::Notify::new(),
         closed: false.into(),
         under_way: 0.into(),

@@ -133,7 +133,7 @@ impl Rig {
         assert!(accepted > Some(3_000), "hardly any accepted: {balance:#}");
     }
 
-    /// The only row of a statement.
+    /// A statement on what has landed.
     pub(crate) fn query(&self, sql: &str) -> Output {
         let mut query = self.command("sink");
         query.args(["query", "--format", "json", sql]);
@@ -202,6 +202,15 @@ fn post_in_order(gateway: SocketAddr, ends: &AtomicBool) -> u32 {
     number
 }
 
+/// Ends the posting, also when the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Asserts that the events of the user are all there, in their order; one that a client sent twice may be there twice.
 fn are_in_order(records: &[Value], posted: u32, kills: usize) {
     let mut seen = HashSet::new();
@@ -237,6 +246,7 @@ fn what_is_taken_while_kafka_is_away_arrives_once_and_in_order_though_the_gatewa
     let ends = AtomicBool::new(false);
     let posted = thread::scope(|scope| {
         let posting = scope.spawn(|| post_in_order(address, &ends));
+        let ending = Ends(&ends);
         // Moments, not conditions: that is what is being tested.
         thread::sleep(Duration::from_secs(3));
         rig.kafka.run("kill", &["1"]);
@@ -267,7 +277,7 @@ fn what_is_taken_while_kafka_is_away_arrives_once_and_in_order_though_the_gatewa
         let mut gateway = rig.gateway(&address.to_string());
         let admin = gateway.address("admin");
         assert!(load.ended());
-        ends.store(true, Ordering::Relaxed);
+        drop(ending);
         let posted = posting.join().expect("it posts");
         wait_for("the backlog to be forwarded", || {
             degraded(admin).is_none().then_some(())

@@ -89,6 +89,13 @@ impl Backlog {
         records.iter().map(way).collect()
     }
 
+    /// Whether one of the records would have to queue up.
+    pub(super) fn waits(&self, records: &[Record]) -> bool {
+        let table = self.table();
+        let waits = |record| slot(record).is_some_and(|slot| table.slots[slot] > 0);
+        self.uncounted.load(Ordering::Acquire) || records.iter().any(waits)
+    }
+
     /// A record that the primary did not take goes into the spill.
     pub(super) fn add(&self, record: &Record, began_ms: i64) {
         self.count(&mut self.table(), record, began_ms);

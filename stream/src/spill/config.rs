@@ -28,6 +28,9 @@ pub struct Config {
     pub batch_records_max: u32,
     /// How often the stream is tried again while it is unavailable, in ms; default 1,000.
     pub probe_interval_ms: u64,
+    /// How long appends of keys that wait are held back once the forwarder is about to be done, in ms, so that a key that
+    /// always has something new gets out of the spill too; default 1,000. Past it they go into the spill.
+    pub handover_wait_ms_max: u64,
     /// How long, once the stream answers again, writes that were under way get to arrive before records whose fate is
     /// open are looked for, in ms; default 2,000.
     pub settle_ms: u64,
@@ -48,6 +51,7 @@ impl Default for Config {
             batch_bytes_max: MIB,
             batch_records_max: 5_000,
             probe_interval_ms: 1_000,
+            handover_wait_ms_max: 1_000,
             settle_ms: 2_000,
             clock_slack_ms: 10_000,
             doubtful_records_max: 1_000_000,
@@ -80,6 +84,7 @@ impl Config {
             1_000_000,
         );
         within("probe_interval_ms", self.probe_interval_ms, 1, hour_ms);
+        within("handover_wait_ms_max", self.handover_wait_ms_max, 0, 60_000);
         within("settle_ms", self.settle_ms, 0, hour_ms);
         within("clock_slack_ms", self.clock_slack_ms, 0, 24 * hour_ms);
         within(

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{
     backlog::Backlog,
@@ -41,6 +41,8 @@ pub(super) struct Core {
     pub(super) doubts: Doubts,
     /// Why nothing is forwarded at present.
     pub(super) stuck: Mutex<Option<String>>,
+    /// Whether the forwarder is about to be done.
+    pub(super) ending: watch::Sender<bool>,
     /// Wakes the forwarder: there may be something for it.
     pub(super) wake: Notify,
     pub(super) closed: AtomicBool,
@@ -103,6 +105,23 @@ impl Core {
 
     pub(super) fn set_stuck(&self, reason: Option<String>) {
         *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Once little is left, holds appends back that would go behind it, so that it comes to an end.
+    pub(super) async fn await_end(&self, records: &[Record]) {
+        let mut ending = self.ending.subscribe();
+        if *ending.borrow_and_update() && self.backlog.waits(records) {
+            let patience = Duration::from_millis(self.config.handover_wait_ms_max);
+            // Whichever comes first: then it is decided anew where they go.
+            tokio::time::timeout(patience, ending.wait_for(|ending| !ending))
+                .await
+                .ok();
+        }
+    }
+
+    pub(super) fn set_ending(&self, ending: bool) {
+        self.ending
+            .send_if_modified(|was| std::mem::replace(was, ending) != ending);
     }
 
     /// Sets the gauges.

@@ -39,6 +39,11 @@ pub(super) struct Forwarder {
 impl Forwarder {
     /// Runs until it is told to stop.
     pub(super) async fn run(mut self) {
+        self.bring_over().await;
+        self.core.set_ending(false);
+    }
+
+    async fn bring_over(&mut self) {
         self.reader.seek(&self.partition, &self.passed);
         loop {
             let trouble = match self.step().await {
@@ -49,6 +54,7 @@ impl Forwarder {
                 Err(Trouble::Stopped) => break,
                 Err(trouble) => trouble,
             };
+            self.core.set_ending(false);
             self.core.metrics.count_failure();
             self.core.set_stuck(Some(trouble.to_string()));
             match &trouble {
@@ -86,9 +92,12 @@ impl Forwarder {
                 }
             }
         }
+        let left = self.core.backlog.records();
+        if left <= self.core.config.batch_records_max.into() {
+            self.core.set_ending(left > 0);
+        }
         if self.core.breaker.close(failures) {
             self.core.metrics.set_open(false);
-            let left = self.core.backlog.records();
             tracing::info!(left, "the stream is available again");
         }
         let wait = self.next.saturating_duration_since(Instant::now());
@@ -99,6 +108,7 @@ impl Forwarder {
     async fn take(&mut self) -> Result<Option<Batch>, Trouble> {
         loop {
             if self.core.backlog.records() == 0 {
+                self.core.set_ending(false);
                 let end = self.passed.clone();
                 self.note(&end, 0).await?;
                 if self.core.breaker.is_open() {

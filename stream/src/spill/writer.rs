@@ -21,8 +21,12 @@ impl Spill {
         {
             core.trip(&reason);
         }
+        let passes_by = || core.takes && core.breaker.is_open();
+        if !passes_by() && core.backlog.records() > 0 {
+            core.await_end(&records).await;
+        }
         let began_ms = now_ms();
-        let passes_by = core.takes && core.breaker.is_open();
+        let passes_by = passes_by();
         if !passes_by && core.backlog.records() == 0 {
             let outcomes = core.primary.send(&records).await;
             return self.rescue(records, outcomes, began_ms).await;

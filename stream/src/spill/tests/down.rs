@@ -1,6 +1,37 @@
 //! A stream that is down: nobody but one asks after it.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
 use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_always_has_something_new_gets_out_of_the_spill_too() {
+    let site = Site::new();
+    let opened = site.open().await;
+    site.memory.refuse(Some(down()));
+    opened.append_ok(numbered("hot", 0..50)).await;
+    let (ends, accepted) = (AtomicBool::new(false), AtomicU32::new(0));
+    let callers = (0..16).map(|_| async {
+        while !ends.load(Ordering::Relaxed) {
+            opened.append_ok(vec![record("hot", "more")]).await;
+            accepted.fetch_add(1, Ordering::Relaxed);
+            // The log in memory never makes anyone wait.
+            tokio::task::yield_now().await;
+        }
+    });
+    let drained = async {
+        site.memory.refuse(None);
+        opened.drained().await;
+        let spilled = || opened.metric("records_total");
+        let before = spilled();
+        let accepted = || accepted.load(Ordering::Relaxed);
+        let enough = accepted() + 1_000;
+        until("some go straight", || accepted() > enough).await;
+        assert_eq!(spilled(), before, "nothing is spilled any more");
+        ends.store(true, Ordering::Relaxed);
+    };
+    futures_util::future::join(futures_util::future::join_all(callers), drained).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_stream_is_down_nothing_is_sent_and_one_alone_asks_after_it() {
