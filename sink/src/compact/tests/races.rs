@@ -71,12 +71,22 @@ async fn a_plan_is_worth_nothing_once_another_compactor_was_at_its_table() {
     land(&world, 0, 200).await;
     let slow = compactor(&world.store, Filter::default());
     let plan = slow.plan().await.unwrap();
-    once(&world.store).await;
-    let mut results = Vec::new();
-    let mut told = |step: &Step| results.push(step.result.clone());
-    let round = slow.work(plan, &CancellationToken::new(), &mut told).await;
-    assert_eq!(round.unwrap().beaten, 2);
-    assert_eq!(results, [StepResult::Beaten, StepResult::Beaten]);
+    let only = Filter {
+        table: Some("thing_1".to_owned()),
+        ..Filter::default()
+    };
+    let shutdown = CancellationToken::new();
+    let quick = compactor(&world.store, only).once(&shutdown, |_| {}).await;
+    assert_eq!(quick.unwrap().files_after, 2);
+    let mut told = Vec::new();
+    let mut tell = |step: &Step| told.push((step.table.clone(), step.result == StepResult::Beaten));
+    let round = slow.work(plan, &shutdown, &mut tell).await.unwrap();
+    assert_eq!((round.files_after, round.beaten), (2, 1));
+    let expected = [("other_1", false), ("other_1", false), ("thing_1", true)];
+    assert_eq!(
+        told,
+        expected.map(|(table, beaten)| (table.to_owned(), beaten))
+    );
     world.assert_landed_once(200).await;
     sweep(&world.store, i64::MAX, i64::MAX).await.unwrap();
     assert_eq!(data_files(&world.store).len(), 4);
