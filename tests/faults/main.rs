@@ -156,8 +156,9 @@ async fn all(schedules: &[Schedule], write: bool) -> Result<usize> {
     println!("\nrunning {} seeds", schedules.len());
     let servers = Servers::start(&dir.path().join("servers")).await?;
     let mut report = Report::default();
-    for schedule in schedules {
-        let site = dir.path().join(format!("seed-{}", schedule.seed));
+    for (n, schedule) in schedules.iter().enumerate() {
+        let name = format!("run-{}-seed-{}", n + 1, schedule.seed);
+        let site = dir.path().join(name);
         let began = Instant::now();
         match one(&servers, schedule, site).await? {
             Some(outcome) => report.passed(schedule, outcome, began.elapsed()),

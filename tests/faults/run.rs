@@ -76,7 +76,7 @@ pub(crate) async fn run(servers: &Servers, schedule: &Schedule, dir: PathBuf) ->
     let (ledgers, struck) = try_join(try_join_all(loads), try_join_all(faults)).await?;
     site.heal();
     let healed = Instant::now();
-    let mut outcome = balance(&site, schedule, &ledgers).await?;
+    let mut outcome = balance(&site, &ledgers).await?;
     outcome.recovery = healed.elapsed().saturating_sub(SETTLE);
     outcome.struck = struck;
     for node in site.nodes() {
@@ -93,7 +93,7 @@ pub(crate) async fn run(servers: &Servers, schedule: &Schedule, dir: PathBuf) ->
         let slow = Duration::from_millis(2 * STORE_REQUEST_MS);
         sleep(slow.saturating_sub(healed.elapsed())).await;
     }
-    nothing_is_left(&site, schedule, &mut outcome).await?;
+    nothing_is_left(&site, &mut outcome).await?;
     Ok(outcome)
 }
 
@@ -103,7 +103,7 @@ async fn load(site: &Site<'_>, schedule: &Schedule, (n, node): (usize, &Node)) -
     let link = node.link.as_ref().context("a gateway has a proxy")?;
     let rate = (schedule.rate_per_s / schedule.gateways as u64).max(1);
     let number = schedule.seed * 10 + n as u64;
-    let mut command = site.client(schedule)?;
+    let mut command = site.client()?;
     command
         .args([
             "loadtest",
@@ -155,8 +155,8 @@ impl Drop for Running {
 }
 
 /// Proves the ledgers together against what has landed.
-async fn balance(site: &Site<'_>, schedule: &Schedule, ledgers: &[PathBuf]) -> Result<Outcome> {
-    let mut command = site.client(schedule)?;
+async fn balance(site: &Site<'_>, ledgers: &[PathBuf]) -> Result<Outcome> {
+    let mut command = site.client()?;
     command.args(["loadtest", "--json", "--wait", &LANDING_S.to_string()]);
     for ledger in ledgers {
         command.arg("--verify").arg(ledger);
@@ -186,18 +186,14 @@ async fn balance(site: &Site<'_>, schedule: &Schedule, ledgers: &[PathBuf]) -> R
 }
 
 /// Sweeps without a grace, now that nothing runs, and checks the commit log and the files.
-async fn nothing_is_left(
-    site: &Site<'_>,
-    schedule: &Schedule,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    let before = lake_check(site, schedule, "check-before").await?;
+async fn nothing_is_left(site: &Site<'_>, outcome: &mut Outcome) -> Result<()> {
+    let before = lake_check(site, "check-before").await?;
     outcome.swept = before["unnamed"].as_u64().unwrap_or(0);
-    let mut sweep = site.client(schedule)?;
+    let mut sweep = site.client()?;
     sweep.args(["lake", "sweep", "--no-sink-runs"]);
     let (swept, said) = output(sweep, site.dir.join("sweep")).await?;
     ensure!(swept, "the sweep failed: {said}");
-    let after = lake_check(site, schedule, "check-after").await?;
+    let after = lake_check(site, "check-after").await?;
     ensure!(
         after["unnamed"] == 0,
         "files are left that no commit names: {after:#}"
@@ -211,8 +207,8 @@ async fn nothing_is_left(
     Ok(())
 }
 
-async fn lake_check(site: &Site<'_>, schedule: &Schedule, file: &str) -> Result<Value> {
-    let mut command = site.client(schedule)?;
+async fn lake_check(site: &Site<'_>, file: &str) -> Result<Value> {
+    let mut command = site.client()?;
     command.args(["lake", "check", "--json"]);
     let (whole, said) = output(command, site.dir.join(file)).await?;
     ensure!(whole, "the lake is not whole: {said}");

@@ -1,5 +1,6 @@
 //! What one run stands on: its gateways and sinks, and the proxies between all parties.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,7 +91,7 @@ impl<'a> Site<'a> {
         };
         fs::create_dir_all(&node.dir)?;
         let bootstrap = self.servers.bootstrap(role, n);
-        let settings = settings(self.servers, schedule.seed, &bootstrap, endpoint)?;
+        let settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
         fs::write(node.dir.join("headgate.toml"), settings)?;
         let full = |fault: &Planned| fault.kind == Kind::SpillFull && fault.node == n;
         if role == Role::Gateway && schedule.faults.iter().any(full) {
@@ -115,6 +116,12 @@ impl<'a> Site<'a> {
         Ok(node)
     }
 
+    /// What keeps this run apart from others on the same servers.
+    fn run(&self) -> Result<String> {
+        let name = self.dir.file_name().and_then(OsStr::to_str);
+        Ok(name.context("a run's directory has a name")?.to_owned())
+    }
+
     /// Starts every node.
     pub(crate) async fn start(&self) -> Result<()> {
         try_join_all(self.nodes().map(Node::start)).await.map(drop)
@@ -134,12 +141,12 @@ impl<'a> Site<'a> {
     }
 
     /// A command that reads and writes the store without a proxy.
-    pub(crate) fn client(&self, schedule: &Schedule) -> Result<Command> {
+    pub(crate) fn client(&self) -> Result<Command> {
         let dir = self.dir.join("client");
         fs::create_dir_all(&dir)?;
         let bootstrap = self.servers.bootstrap(Role::Gateway, 0);
         let endpoint = self.servers.s3("S3_ENDPOINT")?;
-        let settings = settings(self.servers, schedule.seed, &bootstrap, endpoint)?;
+        let settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
         fs::write(dir.join("headgate.toml"), settings)?;
         let mut command = headgate(&dir);
         command.envs(credentials(self.servers)?);
@@ -162,7 +169,7 @@ fn clock_library() -> Result<PathBuf> {
 }
 
 /// The settings of a run's nodes: as they would be, but less patient, so that what is waited out is waited out soon.
-fn settings(servers: &Servers, seed: u64, bootstrap: &[String], endpoint: &str) -> Result<String> {
+fn settings(servers: &Servers, run: &str, bootstrap: &[String], endpoint: &str) -> Result<String> {
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/events");
     let bucket = servers.s3("S3_BUCKET")?;
     let (operation_ms, store_ms) = (3 * STORE_REQUEST_MS, 4 * STORE_REQUEST_MS);
@@ -179,7 +186,7 @@ kind = "kafka"
 
 [kafka]
 bootstrap_servers = {bootstrap:?}
-group = "faults-{seed}"
+group = "{run}"
 session_timeout_ms = {SESSION_MS}
 produce_deadline_ms = 3000
 request_deadline_ms = 3000
@@ -195,7 +202,7 @@ kind = "s3"
 
 [s3]
 bucket = "{bucket}"
-prefix = "seed-{seed}"
+prefix = "{run}"
 endpoint = "{endpoint}"
 path_style = true
 request_timeout_ms = {STORE_REQUEST_MS}
