@@ -202,7 +202,7 @@ fn topics_and_their_template_are_judged() {
             "stream.kind = \"kafka\"",
         ),
         (format!("{kafka}topic = '{{type}}'"), "must begin with text"),
-        (format!("{kafka}topic = 'a b'"), "1 to 249"),
+        (format!("{kafka}topic = 'a b'"), "is not of a-z"),
         (
             format!("{kafka}topic = 'bad_{{type}}'"),
             "must not be one of the names",
