@@ -8,10 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::clock;
 use crate::link::{Link, Mode, Swallowed};
 use crate::node::Node;
 use crate::schedule::{Kind, Pair, Planned, Role};
 use crate::site::Site;
+
+/// How far a clock jumps, in s.
+const HOUR_S: i64 = 3_600;
 
 /// Between two cuts of the same connections.
 const CUT_INTERVAL: Duration = Duration::from_millis(700);
@@ -93,11 +97,11 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
             return Ok(site.store.end(fault.kind));
         }
         Kind::Clock(role) => {
-            let clock = node(site, role, fault.node)?.clock();
+            let file = node(site, role, fault.node)?.clock();
             let ahead = fault.chance.is_multiple_of(2);
-            fs::write(&clock, if ahead { "+3600\n" } else { "-3600\n" })?;
+            clock::set(&file, if ahead { HOUR_S } else { -HOUR_S })?;
             sleep(fault.lasts).await;
-            fs::write(&clock, "+0\n")?;
+            clock::set(&file, 0)?;
         }
     }
     Ok(1)

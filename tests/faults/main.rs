@@ -4,6 +4,8 @@
 //! `./headgate.sh faults` runs it; a failed seed is run again by its number. Under `cargo test` each seed counts as one
 //! test, ignored unless `--include-ignored` is given.
 
+mod chance;
+mod clock;
 mod inject;
 mod link;
 #[path = "../it/mount.rs"]

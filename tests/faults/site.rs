@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 
+use crate::clock;
 use crate::link::{Link, Mode};
 use crate::mount::Disk;
 use crate::node::{Node, headgate};
@@ -16,9 +17,6 @@ use crate::proxy::Proxy;
 use crate::schedule::{Kind, Planned, Role, SESSION_MS, STORE_REQUEST_MS, Schedule};
 use crate::servers::Servers;
 use crate::store::StoreFaults;
-
-/// The library that clocks are set by, where Debian has it.
-const CLOCK_LIBRARY: &str = "faketime/libfaketimeMT.so.1";
 
 /// The disk of a gateway whose disk is to be full.
 const DISK_MIB: u32 = 64;
@@ -99,19 +97,7 @@ impl<'a> Site<'a> {
         }
         let clock = |fault: &Planned| fault.kind == Kind::Clock(role) && fault.node == n;
         if schedule.faults.iter().any(clock) {
-            fs::write(node.clock(), "+0\n")?;
-            for (name, value) in [
-                ("LD_PRELOAD", clock_library()?.display().to_string()),
-                (
-                    "FAKETIME_TIMESTAMP_FILE",
-                    node.clock().display().to_string(),
-                ),
-                ("FAKETIME_CACHE_DURATION", "1".to_owned()),
-                ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-                ("DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ] {
-                node.environment.push((name.to_owned(), value));
-            }
+            node.environment.extend(clock::environment(&node.clock())?);
         }
         Ok(node)
     }
@@ -159,13 +145,6 @@ fn credentials(servers: &Servers) -> Result<Vec<(String, String)>> {
         .into_iter()
         .map(|name| Ok((name.to_owned(), servers.s3(name)?.to_owned())))
         .collect()
-}
-
-fn clock_library() -> Result<PathBuf> {
-    let folders = fs::read_dir("/usr/lib")?.filter_map(Result::ok);
-    let mut libraries = folders.map(|folder| folder.path().join(CLOCK_LIBRARY));
-    let found = libraries.find(|library| library.exists());
-    found.context("libfaketime is missing: run tests/services/install.sh")
 }
 
 /// The settings of a run's nodes: as they would be, but less patient, so that what is waited out is waited out soon.
