@@ -66,7 +66,7 @@ class Cluster:
         return table(["what", "CPU us an event", "times decoding and encoding", "Parquet, bytes an event"], rows)
 
     def slowed(self):
-        """One and two sinks that each run for a share of the time."""
+        """One and two sinks that each have a share of a processor."""
         return [figures for figures in self.landing if figures["share_percent"] < 100]
 
     def scaled(self):
@@ -81,7 +81,7 @@ class Cluster:
             ]
             for figures in self.slowed()
         ]
-        return table(["sinks", "each runs, % of the time", "events landed/s", "times one", "CPU us an event"], rows)
+        return table(["sinks", "share of a processor each, %", "events landed/s", "times one", "CPU us an event"], rows)
 
     def steadied(self):
         step = max(1, (len(self.steady) - 1) // SAMPLES_SHOWN)

@@ -318,8 +318,8 @@ pub(crate) enum ClusterBenchmark {
         /// Rounds; medians are reported
         #[arg(long, default_value_t = 3)]
         rounds: u32,
-        /// The share of the time that each sink runs when one and two are compared, in percent
-        #[arg(long, default_value_t = 10)]
+        /// The share of one processor that each sink has when one and two are compared, in percent
+        #[arg(long, default_value_t = 20)]
         share: u32,
         #[command(flatten)]
         beside: Beside,

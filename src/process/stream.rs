@@ -17,9 +17,11 @@ use crate::config::{Config, OnUnavailable, StreamKind};
 /// The name under which the journal keeps how far the sinks have landed.
 const JOURNAL_READERS: &str = "sink";
 
-/// What Kafka's records are called in the commit log and in metrics. One reader has all topics, so that a batch of
-/// them shares its files and its commit.
-const KAFKA_STREAM: &str = "events";
+/// What Kafka's events are called in the commit log and in metrics, whatever their topics are.
+const KAFKA_EVENTS: &str = "events";
+
+/// The same of rejected events.
+const KAFKA_BAD_EVENTS: &str = "bad_events";
 
 /// Where a process's events go and come from.
 pub(crate) struct Stream {
@@ -155,15 +157,21 @@ impl Stream {
                 let reader = |topic| Ok(journal.reader(topic, JOURNAL_READERS)?);
                 named(&self.topics).iter().map(reader).collect()
             }
+            // Two readers: Kafka's assignment evens out how many partitions the members of a group have, and would give
+            // one sink all events and another all that were rejected.
             Backend::Kafka(kafka) => {
-                let subscription = match &self.topics.template {
-                    None => Subscription::Topics(named(&self.topics).to_vec()),
+                let events = match &self.topics.template {
+                    None => Subscription::Topics(vec![self.topics.events.clone()]),
                     Some(template) => {
-                        let bad_events = self.topics.bad_events.as_str().replace('.', "[.]");
-                        Subscription::Pattern(format!("^({}|{bad_events})$", template.pattern()))
+                        let events = self.topics.events.as_str().replace('.', "[.]");
+                        Subscription::Pattern(format!("^({}|{events})$", template.pattern()))
                     }
                 };
-                Ok(vec![kafka.reader(KAFKA_STREAM, &subscription)?])
+                let bad_events = Subscription::Topics(vec![self.topics.bad_events.clone()]);
+                Ok(vec![
+                    kafka.reader(KAFKA_EVENTS, &events)?,
+                    kafka.reader(KAFKA_BAD_EVENTS, &bad_events)?,
+                ])
             }
         }
     }

@@ -244,7 +244,14 @@ fn two_gateways_and_two_sinks_land_each_event_once_though_one_of_each_is_killed(
     let mut gateways = ["gateway-1", "gateway-2"].map(|node| cluster.gateway(node, "127.0.0.1:0"));
     let mut sinks = ["sink-1", "sink-2"].map(|node| cluster.sink(node));
     let [first, second] = gateways.each_mut().map(|node| node.address("gateway"));
-    let [_, admin] = sinks.each_mut().map(|node| node.address("admin"));
+    let admins = sinks.each_mut().map(|node| node.address("admin"));
+    let [_, admin] = admins;
+    for (at, sink) in admins.into_iter().enumerate() {
+        wait_for(
+            &format!("half of the events' partitions at sink {at}"),
+            || (partitions_of_events(sink) == 2).then_some(()),
+        );
+    }
     let mut loads = [cluster.load("1", first), cluster.load("2", second)];
 
     // Moments, not conditions: that is what is being tested.
@@ -273,6 +280,15 @@ fn two_gateways_and_two_sinks_land_each_event_once_though_one_of_each_is_killed(
     for node in [gateway, again.0, sink, again.1] {
         node.stop();
     }
+}
+
+/// How many partitions of the events' topic a sink has. All events at one sink and all rejected ones at another would
+/// be as many partitions each, but no help.
+fn partitions_of_events(admin: SocketAddr) -> usize {
+    let page = request(admin, "GET", "/metrics", &[], b"").expect("a reply");
+    let of_events = "headgate_sink_lag_events{partition=\"events-";
+    let lines = page.body.lines();
+    lines.filter(|line| line.starts_with(of_events)).count()
 }
 
 fn what_has_landed_is_read(cluster: &Cluster) {

@@ -11,6 +11,10 @@ use super::config::{Config, RECORD_OVERHEAD_BYTES};
 /// brokers are back.
 const RECONNECT_MS_MAX: u64 = 1_000;
 
+/// How long librdkafka leaves a partition alone whose records it has enough of, in ms: its default of a second is far
+/// longer than what is queued lasts, and a reader that catches up would wait most of the time.
+const QUEUE_BACKOFF_MS: &str = "10";
+
 /// What every client has in common. Ours come last: they win over properties.
 pub(super) fn common(config: &Config) -> ClientConfig {
     let mut client = ClientConfig::new();
@@ -100,6 +104,9 @@ pub(super) fn consumer(config: &Config) -> ClientConfig {
     if !config.properties.contains_key(HEARTBEAT) {
         let heartbeat_ms = (config.session_timeout_ms / 4).min(HEARTBEAT_MS_MAX);
         client.set(HEARTBEAT, heartbeat_ms.to_string());
+    }
+    if !config.properties.contains_key("fetch.queue.backoff.ms") {
+        client.set("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS);
     }
     // The one place where librdkafka says that a topic's id has changed: see `suspects` in the reader's context.
     let debug = config.properties.get("debug").map(String::as_str);

@@ -1,47 +1,61 @@
-//! A process that runs for a share of the time and is stopped for the rest: a slower machine of its own.
+//! A process that may use a share of one processor and is stopped when it has: a slow machine of its own.
 //!
-//! Whether a second sink helps cannot be seen where one sink already takes what processors there are. So each
-//! runs in turn for a short part of each period: two of them have twice as much time as one, and what they do with it shows
-//! whether anything else holds them up.
+//! Whether a second sink helps cannot be seen where one sink already takes what processors there are. So each gets a
+//! small share: two of them have twice as much as one, and what they do with it shows whether anything that they share
+//! holds them up. Control groups would do it too, but not everybody may make them.
 
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::process::Process;
 
-/// How often a process runs.
-pub(super) const PERIOD: Duration = Duration::from_millis(200);
+/// How often it is looked at what a process has used; the system counts in steps as long.
+const POLL: Duration = Duration::from_millis(10);
 
-/// Lets a process run only for its share, until dropped.
+/// What a process may use at once after it has used little.
+const BURST: Duration = Duration::from_millis(50);
+
+/// Lets a process use its share and no more, until dropped.
 pub(super) struct Duty {
     process: Process,
     task: JoinHandle<()>,
 }
 
 impl Duty {
-    /// The process goes on, and runs for `percent` of each period, beginning `offset` after it.
-    pub(super) fn of(process: Process, percent: u32, offset: Duration) -> Duty {
-        let running = if percent < 100 {
-            PERIOD * percent / 100
-        } else {
-            PERIOD
-        };
+    /// The process goes on, and uses at most `percent` of one processor; 100 and more: what it likes.
+    pub(super) fn of(process: Process, percent: u32) -> Duty {
+        signal(process, Signal::CONT);
         let task = tokio::spawn(async move {
-            let mut at = Instant::now() + offset;
-            loop {
-                sleep_until(at).await;
-                signal(process, Signal::CONT);
-                sleep_until(at + running).await;
-                if running < PERIOD {
-                    signal(process, Signal::STOP);
-                }
-                at += PERIOD;
+            if percent < 100 {
+                keep(process, f64::from(percent) / 100.0).await;
             }
         });
         Duty { process, task }
+    }
+}
+
+async fn keep(process: Process, share: f64) {
+    let (mut credit, mut at) = (BURST.as_secs_f64(), Instant::now());
+    // It has ended when its time cannot be read.
+    let Ok(mut used) = process.cpu_time() else {
+        return;
+    };
+    while let Ok(now) = process.cpu_time() {
+        let earned = at.elapsed().as_secs_f64() * share;
+        at = Instant::now();
+        credit =
+            (credit + earned).min(BURST.as_secs_f64()) - now.saturating_sub(used).as_secs_f64();
+        used = now;
+        let order = if credit < 0.0 {
+            Signal::STOP
+        } else {
+            Signal::CONT
+        };
+        signal(process, order);
+        sleep(POLL).await;
     }
 }
 
@@ -61,5 +75,43 @@ pub(super) fn stop(process: Process) {
 fn signal(process: Process, signal: Signal) {
     if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
         kill_process(pid, signal).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    struct Busy(Child);
+
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_busy_process_gets_its_share_of_a_processor_and_no_more() {
+        let mut command = Command::new("sh");
+        let busy = command
+            .args(["-c", "while :; do :; done"])
+            .stdin(Stdio::null());
+        let busy = Busy(busy.spawn().unwrap());
+        let process = Process { pid: busy.0.id() };
+        let duty = Duty::of(process, 10);
+        let start = Instant::now();
+        // However little a loaded machine gives it, it comes to this in the end.
+        while process.cpu_time().unwrap() < Duration::from_millis(200) {
+            sleep(POLL).await;
+        }
+        assert!(
+            start.elapsed() > Duration::from_millis(1_000),
+            "{:?}",
+            start.elapsed()
+        );
+        drop(duty);
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::beside::Beside;
-use super::duty::{self, Duty, PERIOD};
+use super::duty::{self, Duty};
 use super::page::{self, Page};
 use super::{Error, Server, Setup, apart};
 use crate::bench::closed::median;
@@ -21,7 +21,7 @@ pub struct Landing {
     pub events: u64,
     /// Rounds; medians are reported. Default 3.
     pub rounds: u32,
-    /// The share of the time that each sink runs when one and two are compared, in percent. Default 10.
+    /// The share of one processor that each sink has when one and two are compared, in percent. Default 20.
     pub share_percent: u32,
     /// How long landing the topic once may take. Default 10 minutes.
     pub deadline: Duration,
@@ -34,7 +34,7 @@ impl Default for Landing {
         Landing {
             events: 2_000_000,
             rounds: 3,
-            share_percent: 10,
+            share_percent: 20,
             deadline: Duration::from_secs(600),
             beside: None,
         }
@@ -46,7 +46,7 @@ impl Default for Landing {
 pub struct Landed {
     /// Sinks that landed the topic together.
     pub sinks: u32,
-    /// The share of the time that each of them ran, in percent.
+    /// The share of one processor that each of them had at most, in percent; 100: all that there are.
     pub share_percent: u32,
     /// Events landed.
     pub events: u64,
@@ -68,7 +68,7 @@ const POLL: Duration = Duration::from_millis(100);
 const MIDDLE: [f64; 2] = [0.25, 0.80];
 
 impl Landing {
-    /// Fills the topic and lands it, with one and two sinks, at full speed and at a share of the time.
+    /// Fills the topic and lands it, with one and two sinks, at full speed and at a share of it.
     ///
     /// # Errors
     /// [`Error`] when a server fails or takes too long.
@@ -132,9 +132,9 @@ impl Run {
     async fn land(&self, setup: &Setup, schemas: &Path, name: &str) -> Result<Figures, Error> {
         let sinks = self.start(setup, schemas, name).await?;
         let before = cpu(&sinks)?;
-        let each = (0..).zip(&sinks);
+        let each = sinks.iter();
         let duties: Vec<Duty> = each
-            .map(|(at, sink)| Duty::of(sink.process(), self.share, PERIOD * at / self.sinks))
+            .map(|sink| Duty::of(sink.process(), self.share))
             .collect();
         let (progress, bytes) = self.watch(&sinks).await?;
         let spent = cpu(&sinks)?.saturating_sub(before);

@@ -33,7 +33,7 @@ impl Row for Taken {
 impl Row for Landed {
     const HEAD: &'static [&'static str] = &[
         "sinks",
-        "share of the time, %",
+        "share of a processor, %",
         "events",
         "CPU us an event",
         "events/s",
