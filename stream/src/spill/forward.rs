@@ -93,9 +93,9 @@ impl Forwarder {
             }
         }
         let left = self.core.backlog.records();
-        if left <= self.core.config.batch_records_max.into() {
-            self.core.set_ending(left > 0);
-        }
+        // The next batch takes all that is left, if nothing more goes behind it.
+        let last = self.core.backlog.bytes() <= self.core.config.batch_bytes_max;
+        self.core.set_ending(left > 0 && last);
         if self.core.breaker.close(failures) {
             self.core.metrics.set_open(false);
             tracing::info!(left, "the stream is available again");

@@ -1,8 +1,11 @@
 //! The log in memory, counting what it is asked, and answering as a test says.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -19,6 +22,7 @@ pub(super) struct Scripted {
     asked: AtomicU64,
     answer: Mutex<Option<Refusal>>,
     silent: AtomicBool,
+    slow_ms: AtomicU64,
 }
 
 impl Scripted {
@@ -29,6 +33,7 @@ impl Scripted {
             asked: AtomicU64::new(0),
             answer: Mutex::default(),
             silent: AtomicBool::new(false),
+            slow_ms: AtomicU64::new(0),
         })
     }
 
@@ -51,6 +56,11 @@ impl Scripted {
     /// Refuses every record this way.
     pub(super) fn answer(&self, refusal: Option<Refusal>) {
         *self.answer.lock().unwrap() = refusal;
+    }
+
+    /// Takes that long for every append.
+    pub(super) fn slow_down(&self, ms: u64) {
+        self.slow_ms.store(ms, Ordering::Relaxed);
     }
 
     /// Takes what is sent, and never says so.
@@ -79,6 +89,10 @@ impl Primary for Scripted {
             let answer = self.answer.lock().unwrap().clone();
             if let Some(refusal) = answer {
                 return vec![Err(refusal); records.len()];
+            }
+            let slow_ms = self.slow_ms.load(Ordering::Relaxed);
+            if slow_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(slow_ms)).await;
             }
             let outcomes = self.inner.send(records).await;
             self.sent.fetch_add(1, Ordering::Relaxed);
