@@ -15,6 +15,9 @@ const RECONNECT_MS_MAX: u64 = 1_000;
 /// longer than what is queued lasts, and a reader that catches up would wait most of the time.
 const QUEUE_BACKOFF_MS: &str = "10";
 
+/// How long the members of a group have at least to join it anew, beside what a revocation may wait, in ms.
+const JOIN_MS_MIN: u64 = 5_000;
+
 /// What every client has in common. Ours come last: they win over properties.
 pub(super) fn common(config: &Config) -> ClientConfig {
     let mut client = ClientConfig::new();
@@ -105,6 +108,12 @@ pub(super) fn consumer(config: &Config) -> ClientConfig {
         let heartbeat_ms = (config.session_timeout_ms / 4).min(HEARTBEAT_MS_MAX);
         client.set(HEARTBEAT, heartbeat_ms.to_string());
     }
+    // As long does librdkafka wait for the group's answer to a member that joins, also on a connection that is dead
+    // without saying so; its own is five minutes. The reader's thread polls all the time, whatever its user does.
+    let poll_ms = config
+        .session_timeout_ms
+        .max(config.revoke_wait_ms_max + JOIN_MS_MIN);
+    client.set("max.poll.interval.ms", poll_ms.to_string());
     if !config.properties.contains_key("fetch.queue.backoff.ms") {
         client.set("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS);
     }
