@@ -113,7 +113,9 @@ pub(super) fn consumer(config: &Config) -> ClientConfig {
     let poll_ms = config
         .session_timeout_ms
         .max(config.revoke_wait_ms_max + JOIN_MS_MIN);
-    client.set("max.poll.interval.ms", poll_ms.to_string());
+    if !config.properties.contains_key("max.poll.interval.ms") {
+        client.set("max.poll.interval.ms", poll_ms.to_string());
+    }
     if !config.properties.contains_key("fetch.queue.backoff.ms") {
         client.set("fetch.queue.backoff.ms", QUEUE_BACKOFF_MS);
     }
