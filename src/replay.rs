@@ -136,7 +136,7 @@ async fn from_stream(
     let opened = generation::open(arguments, config, &schemas)?;
     let now_ms = clock::system()() / 1_000;
     let (store, _) = lake::open_for_sink(config, now_ms, &prometheus::Registry::new()).await?;
-    let filling = Filling::begin(opened, arguments, &*store, &schemas, now_ms).await?;
+    let filling = Filling::begin(opened, (arguments, config), &*store, &schemas, now_ms).await?;
     let shared = Arc::new(SharedRegistry::new(schemas));
     let sink = sink(config, store, shared)?.into_generation(filling.generation.clone());
     Ok(Prepared {

@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// stream: a part of a partition, such as events-0:100..200 (up to before 200); may be repeated
     #[arg(long, value_name = "TOPIC-PARTITION:START..END", conflicts_with_all = ["since", "until", "topics"])]
     pub(crate) offsets: Vec<String>,
-    /// stream: a topic; may be repeated [default: events]
+    /// stream: a topic; may be repeated [default: stream.topic, if it is no template]
     #[arg(long = "topic", value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
     /// stream: replays what is there when retention has removed, or may have removed, a part of what is asked for

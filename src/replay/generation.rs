@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
-use headgate_gateway::Topics;
+use anyhow::{Error, Result, ensure};
 use headgate_schemas::event::Event;
 use headgate_schemas::registry::Registry;
 use headgate_sink::store::Store;
@@ -56,12 +55,12 @@ impl Filling {
     /// What is asked for is not there, or the generation was begun otherwise.
     pub(crate) async fn begin(
         (generation, kafka): (Generation, Kafka),
-        arguments: &Arguments,
+        (arguments, config): (&Arguments, &Config),
         store: &dyn Store,
         schemas: &Registry,
         now_ms: i64,
     ) -> Result<Self> {
-        let asked = asked(arguments);
+        let asked = asked(arguments, config)?;
         let stream = block_in_place(|| kafka.stream(&format!("generation.{generation}")))?;
         let StreamId {
             incarnation: cluster,
@@ -94,18 +93,30 @@ impl Filling {
     }
 }
 
-fn asked(arguments: &Arguments) -> Asked {
+fn asked(arguments: &Arguments, config: &Config) -> Result<Asked> {
     let topics = match arguments.topics.is_empty() && arguments.offsets.is_empty() {
-        true => vec![Topics::default().events.to_string()],
+        true => vec![default_topic(config)?],
         false => arguments.topics.clone(),
     };
-    Asked {
+    Ok(Asked {
         topics,
         types: arguments.types.clone(),
         offsets: arguments.offsets.clone(),
         since_micros: arguments.since,
         until_micros: arguments.until,
-    }
+    })
+}
+
+/// The one topic of valid events.
+fn default_topic(config: &Config) -> Result<String> {
+    let count_max = config.kafka.topics.count_max;
+    let template = config.stream.template(count_max).map_err(Error::msg)?;
+    ensure!(
+        template.is_none(),
+        "stream.topic is the template {}: name the topics to replay with --topic",
+        config.stream.topic
+    );
+    Ok(config.stream.topic.clone())
 }
 
 /// What is asked for, as offsets of now.

@@ -16,6 +16,7 @@ mod error;
 mod health;
 mod lag;
 mod metrics;
+mod msk_iam;
 mod overdue;
 mod partitions;
 mod position;
@@ -26,6 +27,7 @@ mod reader;
 mod search;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod topics;
 mod worker;
 mod writer;
@@ -38,13 +40,14 @@ use tokio::{sync::watch, time::timeout};
 
 use self::{
     cluster::Cluster, context::Events, deliveries::Deliveries, metrics::Metrics,
-    partitions::Partitions, producer::Shared, reader::KafkaReader, worker::Worker,
+    partitions::Partitions, producer::Shared, reader::KafkaReader, tokens::Tokens, worker::Worker,
     writer::KafkaWriter,
 };
 pub use self::{
     config::{Compression, Config, Topics},
     error::Error,
     metrics::CATALOG,
+    msk_iam::MskIam,
     ranges::Range,
 };
 use crate::{
@@ -156,6 +159,7 @@ impl Kafka {
             self.metrics.clone(),
             Duration::from_millis(self.config.revoke_wait_ms_max),
             Partitions::new(self.config.recreated.clone()),
+            Tokens::of(&self.config),
         );
         let consumer = client::consumer(&self.config).create_with_context(events);
         let mut consumer: BaseConsumer<Events> =

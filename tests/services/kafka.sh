@@ -4,7 +4,9 @@
 #                                   1 or 3 brokers; returns when each of them sees all; writes DIR/env and prints it.
 #                                   For each NAME (capitals and digits) every broker has a further listener, which it
 #                                   tells its clients to reach at another port: the caller's proxies are to listen at
-#                                   KAFKA_NAME and lead to KAFKA_NAME_BEHIND, port by port
+#                                   KAFKA_NAME and lead to KAFKA_NAME_BEHIND, port by port. The name SECURED is another
+#                                   matter: there brokers want TLS (KAFKA_SECURED_CA) and SASL, by SCRAM-SHA-512 (user
+#                                   and password `headgate`) or OAUTHBEARER (any unsigned token), at KAFKA_SECURED
 #   kafka.sh stop DIR               leaves the data, which the next start finds again
 #   kafka.sh kill DIR N...          SIGKILL to brokers; N counts from 1
 #   kafka.sh restart DIR N...       starts killed brokers on their old ports and data; returns when they are in sync
@@ -40,6 +42,7 @@ start() {
     # A random identifier in Kafka's form, but never one that begins like an option.
     [ -e "$dir/cluster" ] || python3 -c 'import base64, uuid
 print("h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22])' >"$dir/cluster"
+    case " $* " in *" SECURED "*) [ -e "$dir/secured.pem" ] || certificate "$dir" ;; esac
     for n in $(seq "$brokers"); do
         mkdir -p "$dir/$n/tmp"
         properties "$dir" "$n" "$brokers" "$@" >"$dir/$n/server.properties"
@@ -52,18 +55,45 @@ print("h" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22])' >"$dir
         wait_until "$dir" 90 "broker $n sees $brokers brokers" sees "$dir" "$n" "$brokers"
     done
     ready "$dir" "KAFKA_BOOTSTRAP=$(servers 0 "$brokers")
-KAFKA_CLASSPATH=$kafka_libs/*$(named "$brokers" "$@")"
+KAFKA_CLASSPATH=$kafka_libs/*$(named "$dir" "$brokers" "$@")"
 }
 
-# named BROKERS NAME...: the settings of the further listeners.
+# named DIR BROKERS NAME...: the settings of the further listeners.
 named() {
-    local brokers="$1" at=$((2 * $1)) name
-    shift
+    local dir="$1" brokers="$2" at=$((2 * $2)) name
+    shift 2
     for name in "$@"; do
+        if [ "$name" = SECURED ]; then
+            printf '\nKAFKA_SECURED=%s' "$(servers $((at + brokers)) "$brokers")"
+            printf '\nKAFKA_SECURED_CA=%s' "$dir/secured.crt"
+            at=$((at + 2 * brokers))
+            continue
+        fi
         printf '\nKAFKA_%s=%s' "$name" "$(servers "$at" "$brokers")"
         printf '\nKAFKA_%s_BEHIND=%s' "$name" "$(servers $((at + brokers)) "$brokers")"
         at=$((at + 2 * brokers))
     done
+}
+
+# certificate DIR: one that signs itself, for 127.0.0.1, and its key.
+certificate() {
+    need openssl "please install openssl"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=headgate-test \
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$1/secured.key" -out "$1/secured.crt" 2>"$1/setup.log" ||
+        give_up "$1" "no certificate could be made"
+    cat "$1/secured.key" "$1/secured.crt" >"$1/secured.pem"
+}
+
+# secured DIR: what brokers want of those who connect to the listener SECURED.
+secured() {
+    local modules=org.apache.kafka.common.security
+    cat <<PROPERTIES
+listener.name.secured.ssl.keystore.type=PEM
+listener.name.secured.ssl.keystore.location=$1/secured.pem
+listener.name.secured.sasl.enabled.mechanisms=SCRAM-SHA-512,OAUTHBEARER
+listener.name.secured.scram-sha-512.sasl.jaas.config=$modules.scram.ScramLoginModule required;
+listener.name.secured.oauthbearer.sasl.jaas.config=$modules.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+PROPERTIES
 }
 
 # Sets `ports` as the last start chose them.
@@ -92,9 +122,15 @@ properties() {
     shift 3
     for i in $(seq "$brokers"); do voters+=("$i@127.0.0.1:${ports[brokers + i - 1]}"); done
     for name in "$@"; do
-        advertised+=",$name://127.0.0.1:${ports[at + n - 1]}"
         listeners+=",$name://127.0.0.1:${ports[at + brokers + n - 1]}"
-        protocols+=",$name:PLAINTEXT"
+        if [ "$name" = SECURED ]; then
+            advertised+=",$name://127.0.0.1:${ports[at + brokers + n - 1]}"
+            protocols+=",$name:SASL_SSL"
+            secured "$dir"
+        else
+            advertised+=",$name://127.0.0.1:${ports[at + n - 1]}"
+            protocols+=",$name:PLAINTEXT"
+        fi
         at=$((at + 2 * brokers))
     done
     # Each listener has threads of its own.
@@ -143,7 +179,8 @@ PROPERTIES
 format() {
     local dir="$1" n="$2"
     "$java" -Xmx128m "${java_options[@]}" -Dlog4j2.level=WARN -cp "$kafka_libs/*" kafka.tools.StorageTool format \
-        --cluster-id "$(cat "$dir/cluster")" --config "$dir/$n/server.properties" >>"$dir/broker-$n.log" 2>&1 ||
+        --cluster-id "$(cat "$dir/cluster")" --config "$dir/$n/server.properties" \
+        --add-scram 'SCRAM-SHA-512=[name=headgate,password=headgate]' >>"$dir/broker-$n.log" 2>&1 ||
         give_up "$dir" "the data of broker $n could not be prepared"
 }
 

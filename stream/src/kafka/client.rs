@@ -1,11 +1,21 @@
 //! The configurations that librdkafka's clients are made with, and where their logs go.
 
-use rdkafka::{
-    ClientConfig, ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext,
-    error::KafkaError,
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use super::config::{Config, RECORD_OVERHEAD_BYTES};
+use rdkafka::{
+    ClientConfig, ClientContext, client::OAuthToken, config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::{
+    config::{Config, RECORD_OVERHEAD_BYTES},
+    tokens::Tokens,
+};
 
 /// Reconnecting is tried at least this often, in ms: librdkafka's own default lets a writer sleep for 10 s after the
 /// brokers are back.
@@ -18,11 +28,18 @@ const QUEUE_BACKOFF_MS: &str = "10";
 /// How long the members of a group have at least to join it anew, beside what a revocation may wait, in ms.
 const JOIN_MS_MIN: u64 = 5_000;
 
+/// How long one poll waits for librdkafka to ask for a token.
+const TOKEN_POLL: Duration = Duration::from_millis(50);
+
 /// What every client has in common. Ours come last: they win over properties.
 pub(super) fn common(config: &Config) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set("client.id", "headgate");
     client.set("reconnect.backoff.max.ms", RECONNECT_MS_MAX.to_string());
+    if config.msk_iam.is_some() {
+        client.set("security.protocol", "SASL_SSL");
+        client.set("sasl.mechanism", "OAUTHBEARER");
+    }
     for (name, value) in &config.properties {
         client.set(name, value);
     }
@@ -137,6 +154,15 @@ pub(super) fn inquirer(config: &Config) -> ClientConfig {
     client
 }
 
+/// Polls a client that is not polled otherwise until it has its token, if it needs one from us.
+pub(super) fn await_token(client: &BaseConsumer<Quiet>, at_most: Duration) {
+    let deadline = Instant::now() + at_most;
+    while !client.context().tokens.issued() && Instant::now() < deadline {
+        // Nothing is subscribed to: there are no messages to lose.
+        client.poll(TOKEN_POLL);
+    }
+}
+
 /// A line of librdkafka's log, into ours.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     use RDKafkaLogLevel as Level;
@@ -154,15 +180,54 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
 
 /// The context of clients that only ask questions.
 #[derive(Debug)]
-pub(super) struct Quiet;
+pub(super) struct Quiet {
+    tokens: Tokens,
+    /// The latest error in librdkafka's words.
+    reason: Mutex<Option<String>>,
+}
+
+impl Quiet {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            tokens: Tokens::of(config),
+            reason: Mutex::default(),
+        }
+    }
+
+    fn put_reason(&self, reason: &str) {
+        let mut kept = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(reason.to_owned());
+    }
+}
+
+/// What librdkafka says of why a client that is not polled otherwise gets no answer; none when it says nothing.
+pub(super) fn reason(client: &BaseConsumer<Quiet>) -> Option<String> {
+    // Errors come among what is no message: a bounded number of polls sees them all, or enough.
+    for _ in 0..100 {
+        client.poll(Duration::ZERO);
+    }
+    let context = client.context();
+    let mut kept = context.reason.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.take()
+}
 
 impl ClientContext for Quiet {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, told: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.tokens.issue(told)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
+        // That all brokers are down says less than what came before it.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.put_reason(reason);
+        }
     }
 }
 

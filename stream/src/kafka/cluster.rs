@@ -26,6 +26,9 @@ use super::{
 /// How often a topic that was just made is looked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The admin client of `rdkafka` never asks for a token, so that brokers would refuse it.
+const NO_ADMIN: &str = "with kafka.msk_iam topics are not made: make it first, in the console of MSK or by its CreateTopic";
+
 /// What a topic takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -45,12 +48,18 @@ pub(super) struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     pub(super) fn open(config: &'a Config, metrics: &'a Metrics) -> Result<Self, Error> {
-        let inquirer = client::inquirer(config).create_with_context(Quiet);
+        let deadline = Instant::now() + Duration::from_millis(config.request_deadline_ms);
+        let inquirer = client::inquirer(config).create_with_context(Quiet::new(config));
+        let inquirer = inquirer.map_err(Error::client("make a client"))?;
+        client::await_token(
+            &inquirer,
+            deadline.saturating_duration_since(Instant::now()),
+        );
         Ok(Self {
             config,
             metrics,
-            inquirer: inquirer.map_err(Error::client("make a client"))?,
-            deadline: Instant::now() + Duration::from_millis(config.request_deadline_ms),
+            inquirer,
+            deadline,
         })
     }
 
@@ -112,6 +121,9 @@ impl<'a> Cluster<'a> {
             replication_factor: wanted.replication_factor,
             reason,
         };
+        if self.config.msk_iam.is_some() {
+            return Err(failed(NO_ADMIN.to_owned()));
+        }
         let admin = self.admin()?;
         let made = wait(admin.create_topics([&new], &self.options()));
         let made = made.map_err(|error| failed(error.to_string()))?;
@@ -160,6 +172,9 @@ impl<'a> Cluster<'a> {
     }
 
     fn describe(&self, topic: &str) -> Result<Option<u64>, Error> {
+        if self.config.msk_iam.is_some() {
+            return Ok(None);
+        }
         let admin = self.admin()?;
         let asked = [ResourceSpecifier::Topic(topic)];
         let told = wait(admin.describe_configs(&asked, &self.options()));
@@ -182,7 +197,7 @@ impl<'a> Cluster<'a> {
     }
 
     fn admin(&self) -> Result<AdminClient<Quiet>, Error> {
-        let admin = client::common(self.config).create_with_context(Quiet);
+        let admin = client::common(self.config).create_with_context(Quiet::new(self.config));
         admin.map_err(Error::client("make a client"))
     }
 
@@ -203,7 +218,10 @@ impl<'a> Cluster<'a> {
     pub(super) fn unreachable(&self, reason: &str) -> Error {
         Error::Unreachable {
             servers: self.config.bootstrap_servers.join(","),
-            reason: reason.to_owned(),
+            reason: match client::reason(&self.inquirer) {
+                Some(said) => format!("{reason}: {said}"),
+                None => reason.to_owned(),
+            },
         }
     }
 }

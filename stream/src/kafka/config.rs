@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::properties;
+use super::{msk_iam::MskIam, properties};
 
 const MIB: u64 = 1 << 20;
 
@@ -61,6 +61,9 @@ pub struct Config {
     /// Topics that were deleted and made anew, and how often: a reader that finds other records than it had read stops
     /// and says so; raising the topic's number here makes it read the new topic from its start, as new partitions.
     pub recreated: BTreeMap<String, u32>,
+    /// How to authenticate to a cluster of Amazon MSK by IAM; with it `security.protocol` is `SASL_SSL` and
+    /// `sasl.mechanism` is `OAUTHBEARER`. Topics must be there: they are not made. Default: not at all.
+    pub msk_iam: Option<MskIam>,
     /// Further settings of librdkafka by their own names, such as `security.protocol` or `sasl.mechanism`. Those that
     /// the promises of this backend rest on are refused.
     pub properties: BTreeMap<String, String>,
@@ -148,6 +151,7 @@ impl Default for Config {
             probe_interval_ms: 1_000,
             close_deadline_ms: 10_000,
             recreated: BTreeMap::new(),
+            msk_iam: None,
             properties: BTreeMap::new(),
         }
     }
@@ -191,6 +195,12 @@ impl Config {
         }
         if self.linger_ms >= self.produce_deadline_ms {
             problems.push(("linger_ms", "must be below produce_deadline_ms".to_owned()));
+        }
+        let mechanism = ["sasl.mechanism", "sasl.mechanisms"];
+        let mut mechanisms = mechanism.iter().filter_map(|name| self.properties.get(*name));
+        if self.msk_iam.is_some() && mechanisms.any(|name| name != "OAUTHBEARER") {
+            let reason = "is OAUTHBEARER's, and the property sasl.mechanism names another";
+            problems.push(("msk_iam", reason.to_owned()));
         }
         problems.extend(properties::wrong(&self.properties).map(|reason| ("properties", reason)));
         problems

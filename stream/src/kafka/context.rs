@@ -1,6 +1,7 @@
 //! What librdkafka's consumer calls back, on the thread that polls it: rebalances, statistics, errors and its log.
 
 use std::{
+    error::Error,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,6 +11,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, KafkaResult},
@@ -22,6 +24,7 @@ use super::{
     deliveries::Deliveries,
     metrics::Metrics,
     partitions::{Partitions, Place},
+    tokens::Tokens,
 };
 
 /// Shared by the thread and its consumer.
@@ -37,6 +40,7 @@ pub(super) struct Events {
     suspects: Mutex<Vec<String>>,
     /// The latest error in librdkafka's words.
     reason: Mutex<String>,
+    tokens: Tokens,
 }
 
 impl Events {
@@ -46,6 +50,7 @@ impl Events {
         metrics: Metrics,
         revoke_wait_max: Duration,
         partitions: Partitions,
+        tokens: Tokens,
     ) -> Self {
         Self {
             stream,
@@ -56,6 +61,7 @@ impl Events {
             said: AtomicU64::new(0),
             suspects: Mutex::default(),
             reason: Mutex::default(),
+            tokens,
         }
     }
 
@@ -160,6 +166,13 @@ pub(super) fn list_of(partitions: &[(Place, i64)]) -> TopicPartitionList {
 }
 
 impl ClientContext for Events {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, told: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.say();
+        self.tokens.issue(told)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.say();
         if let Some(topic) = changed_id(line) {

@@ -1,6 +1,7 @@
 //! librdkafka's producer and the one thread that polls it: outcomes, health, and making it anew when it cannot go on.
 
 use std::{
+    error::Error as StdError,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,6 +12,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Message, Statistics,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode as Code},
     message::{DeliveryResult, OwnedHeaders},
@@ -27,6 +29,7 @@ use super::{
     health::Health,
     metrics::Metrics,
     overdue::Overdue,
+    tokens::Tokens,
     topics::{Ready, Topics},
 };
 use crate::log::{Record, Refusal};
@@ -73,6 +76,7 @@ impl std::fmt::Debug for Client {
 struct Events {
     health: Arc<Health>,
     metrics: Metrics,
+    tokens: Tokens,
 }
 
 impl Shared {
@@ -192,6 +196,7 @@ impl Shared {
         let events = Events {
             health: Arc::clone(&self.health),
             metrics: self.metrics.clone(),
+            tokens: Tokens::of(&self.config),
         };
         let made = client::producer(&self.config, limit).create_with_context(events);
         made.map(|client| Arc::new(Client(client)))
@@ -334,6 +339,12 @@ fn refused(error: &KafkaError, bytes: usize, topic: &Ready, health: &Health) -> 
 }
 
 impl ClientContext for Events {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, told: Option<&str>) -> Result<OAuthToken, Box<dyn StdError>> {
+        self.tokens.issue(told)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         client::log(level, facility, line);
     }

@@ -82,10 +82,11 @@ impl Looker {
         ] {
             client.set(name, value);
         }
-        Ok(Self {
-            consumer: client.create_with_context(Quiet).map_err(Error::Client)?,
-            deadline: Duration::from_millis(config.request_deadline_ms),
-        })
+        let deadline = Duration::from_millis(config.request_deadline_ms);
+        let consumer = client.create_with_context(Quiet::new(config));
+        let consumer = consumer.map_err(Error::Client)?;
+        client::await_token(&consumer, deadline);
+        Ok(Self { consumer, deadline })
     }
 
     /// Each partition's end, as its leader tells it.

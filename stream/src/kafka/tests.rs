@@ -7,6 +7,7 @@ mod ranges;
 mod reading;
 mod real;
 mod searching;
+mod secured;
 
 use std::{
     sync::Arc,

@@ -11,6 +11,7 @@ use std::{
 pub(super) struct Brokers {
     dir: tempfile::TempDir,
     pub(super) bootstrap: String,
+    env: String,
 }
 
 fn script() -> PathBuf {
@@ -20,19 +21,33 @@ fn script() -> PathBuf {
 impl Brokers {
     /// Brokers of one's own, to be killed as one likes.
     pub(super) fn start(count: u32) -> Self {
+        Self::start_with(&[&count.to_string()])
+    }
+
+    /// One broker with a listener that wants TLS and SASL.
+    pub(super) fn start_secured() -> Self {
+        Self::start_with(&["1", "SECURED"])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut brokers = Self {
             dir,
             bootstrap: String::new(),
+            env: String::new(),
         };
-        let env = brokers.run("start", &[&count.to_string()]);
-        let found = env
-            .lines()
-            .find_map(|line| line.strip_prefix("KAFKA_BOOTSTRAP="));
-        brokers.bootstrap = found
-            .unwrap_or_else(|| panic!("no KAFKA_BOOTSTRAP in {env:?}"))
-            .to_owned();
+        brokers.env = brokers.run("start", arguments);
+        brokers.bootstrap = brokers.setting("KAFKA_BOOTSTRAP").to_owned();
         brokers
+    }
+
+    /// What the script says of what it started.
+    pub(super) fn setting(&self, name: &str) -> &str {
+        let mut lines = self.env.lines().filter_map(|line| line.split_once('='));
+        let found = lines.find(|(found, _)| *found == name);
+        found
+            .unwrap_or_else(|| panic!("no {name} in {:?}", self.env))
+            .1
     }
 
     /// One broker that tests running at the same time share.
