@@ -7,6 +7,7 @@
 //!   written as a hint for others and never read.
 
 mod batch;
+mod building;
 mod client;
 mod cluster;
 mod config;

@@ -7,7 +7,9 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, client::OAuthToken, config::RDKafkaLogLevel,
+    ClientConfig, ClientContext,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -207,7 +209,10 @@ pub(super) fn reason(client: &BaseConsumer<Quiet>) -> Option<String> {
         client.poll(Duration::ZERO);
     }
     let context = client.context();
-    let mut kept = context.reason.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = context
+        .reason
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     kept.take()
 }
 

@@ -197,7 +197,9 @@ impl Config {
             problems.push(("linger_ms", "must be below produce_deadline_ms".to_owned()));
         }
         let mechanism = ["sasl.mechanism", "sasl.mechanisms"];
-        let mut mechanisms = mechanism.iter().filter_map(|name| self.properties.get(*name));
+        let mut mechanisms = mechanism
+            .iter()
+            .filter_map(|name| self.properties.get(*name));
         if self.msk_iam.is_some() && mechanisms.any(|name| name != "OAUTHBEARER") {
             let reason = "is OAUTHBEARER's, and the property sasl.mechanism names another";
             problems.push(("msk_iam", reason.to_owned()));

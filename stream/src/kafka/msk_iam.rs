@@ -121,7 +121,11 @@ fn signed(credentials: Credentials, region: &str, now: SystemTime) -> Result<OAu
         .map_err(|error| failed(&error))?;
     instructions.apply_to_request_http1x(&mut request);
     // Not a part of what is signed.
-    let url = format!("{}&User-Agent={}", request.uri(), USER_AGENT.replace('/', "%2F"));
+    let url = format!(
+        "{}&User-Agent={}",
+        request.uri(),
+        USER_AGENT.replace('/', "%2F")
+    );
     let expires = now + LIFETIME;
     let since = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(OAuthToken {

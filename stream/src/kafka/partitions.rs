@@ -8,18 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use rdkafka::message::Message;
 
 use super::{
+    building::Building,
     deliveries::Deliveries,
     position::{self, Mark},
 };
 use crate::log::{Partition, Position, Records};
-
-/// A delivery is cut at this many bytes, and at this many records.
-const DELIVERY_BYTES_MAX: usize = 1 << 20;
-const DELIVERY_RECORDS_MAX: usize = 8_192;
 
 /// How long the record that a position names may stay away before it is asked whether it is there at all.
 const CHECK_PATIENCE: Duration = Duration::from_millis(300);
@@ -63,18 +59,6 @@ enum State {
 pub(super) struct Bounds {
     pub(super) start: i64,
     pub(super) end: Option<i64>,
-}
-
-/// Records of one partition that will be one delivery.
-#[derive(Debug)]
-struct Building {
-    place: Place,
-    buffer: Vec<u8>,
-    ends: Vec<usize>,
-    last_key: Vec<u8>,
-    last: i64,
-    first_ms: i64,
-    last_ms: i64,
 }
 
 /// All partitions of one reader.
@@ -139,11 +123,8 @@ impl Partitions {
 
     /// The slot that is no more.
     pub(super) fn revoke(&mut self, (topic, index): &Place) -> Option<Slot> {
-        let building = self.building.as_ref();
-        if building.is_some_and(|building| building.place.0 == *topic && building.place.1 == *index)
-        {
-            self.building = None;
-        }
+        self.building
+            .take_if(|building| building.is_of(topic, *index));
         self.slots.get_mut(topic)?.remove(index)
     }
 
@@ -258,35 +239,15 @@ impl Partitions {
     }
 
     fn build(&mut self, message: &impl Message, deliveries: &Deliveries) {
-        let (topic, index) = (message.topic(), message.partition());
-        let value = message.payload().unwrap_or_default();
         let fits = |building: &Building| {
-            building.place.1 == index
-                && building.place.0 == topic
-                && building.ends.len() < DELIVERY_RECORDS_MAX
-                && building.buffer.len() + value.len() <= DELIVERY_BYTES_MAX
+            building.is_of(message.topic(), message.partition())
+                && building.has_room(message.payload().map_or(0, <[u8]>::len))
         };
         if !self.building.as_ref().is_some_and(fits) {
             self.flush(deliveries);
         }
-        let appended_ms = position::timestamp_ms(message);
-        let building = self.building.get_or_insert_with(|| Building {
-            place: (topic.to_owned(), index),
-            buffer: Vec::new(),
-            ends: Vec::new(),
-            last_key: Vec::new(),
-            last: 0,
-            first_ms: appended_ms,
-            last_ms: 0,
-        });
-        building.buffer.extend_from_slice(value);
-        building.ends.push(building.buffer.len());
-        building.last_key.clear();
-        building
-            .last_key
-            .extend_from_slice(message.key().unwrap_or_default());
-        building.last = message.offset();
-        building.last_ms = appended_ms;
+        let building = self.building.get_or_insert_with(|| Building::new(message));
+        building.push(message);
     }
 
     /// Queues what was built.
@@ -294,30 +255,26 @@ impl Partitions {
         let Some(building) = self.building.take() else {
             return;
         };
-        let Some(slot) = self.slot(&building.place) else {
+        let (topic, index) = &building.place;
+        let slot = self
+            .slots
+            .get_mut(topic)
+            .and_then(|slots| slots.get_mut(index));
+        let Some(slot) = slot else {
             return;
         };
-        let buffer = Bytes::from(building.buffer);
-        let mut start = 0;
-        let slice = |end: &usize| buffer.slice(std::mem::replace(&mut start, *end)..*end);
-        let values: Vec<Bytes> = building.ends.iter().map(slice).collect();
-        let key = crc32c::crc32c(&building.last_key);
-        let mark = Mark {
-            offset: building.last,
-            timestamp_ms: building.last_ms,
-            checksum: crc32c::crc32c_append(key, values.last().map_or(&[][..], |value| value)),
-        };
-        slot.last = Some(mark);
-        let end = mark.position();
+        let built = building.build();
+        slot.last = Some(built.mark);
+        let end = built.mark.position();
         let follows = std::mem::replace(&mut slot.follows, end.clone());
         let records = Records {
             partition: slot.name.clone(),
             follows,
             end,
-            values,
-            appended_ms: building.last_ms,
+            values: built.values,
+            appended_ms: built.mark.timestamp_ms,
         };
-        deliveries.records(slot.generation, records, mark.offset, building.first_ms);
+        deliveries.records(slot.generation, records, built.mark.offset, built.first_ms);
     }
 
     /// Partitions whose extent must be asked for: their check has waited too long, or, with `all`, any that is fetched.

@@ -28,9 +28,11 @@ impl Tokens {
     /// failure it asks again in ten seconds. `told` is the property `sasl.oauthbearer.config`.
     pub(super) fn issue(&self, told: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         let Some(msk_iam) = &self.msk_iam else {
-            return Err("OAUTHBEARER needs tokens: the section kafka.msk_iam gets them for Amazon MSK, \
+            return Err(
+                "OAUTHBEARER needs tokens: the section kafka.msk_iam gets them for Amazon MSK, \
                         and there is no other way"
-                .into());
+                    .into(),
+            );
         };
         let token = match told {
             #[cfg(test)]

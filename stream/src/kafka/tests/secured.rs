@@ -55,9 +55,15 @@ async fn every_client_gets_tokens_with_msk_iam() {
     let mut tokens = secured(&brokers, &[("sasl.oauthbearer.config", "headgate")]);
     tokens.msk_iam = Some(MskIam::default());
     let topic = new_topic("tokens");
-    let error = writer(&tokens, std::slice::from_ref(&topic)).await.err().unwrap();
+    let error = writer(&tokens, std::slice::from_ref(&topic))
+        .await
+        .err()
+        .unwrap();
     let said = error.to_string();
-    assert!(said.contains(topic.as_str()) && said.contains("are not made"), "{said}");
+    assert!(
+        said.contains(topic.as_str()) && said.contains("are not made"),
+        "{said}"
+    );
 
     let plain = config(&brokers.bootstrap);
     writer(&plain, std::slice::from_ref(&topic)).await.unwrap();
