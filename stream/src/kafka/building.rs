@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A delivery is cut at this many bytes, and at this many records.
-const DELIVERY_BYTES_MAX: usize = 1 << 20;
+pub(super) const DELIVERY_BYTES_MAX: usize = 1 << 20;
 const DELIVERY_RECORDS_MAX: usize = 8_192;
 
 #[derive(Debug)]

@@ -3,7 +3,10 @@
 use rdkafka::{Timestamp, message::OwnedMessage};
 
 use super::*;
-use crate::log::{Delivery, ReadError};
+use crate::{
+    kafka::building::DELIVERY_BYTES_MAX,
+    log::{Delivery, ReadError},
+};
 
 fn message(offset: i64, value: &str) -> OwnedMessage {
     let (payload, key) = (Some(value.as_bytes().to_vec()), Some(b"k".to_vec()));
