@@ -17,6 +17,7 @@ mod schemas;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -125,10 +126,17 @@ fn run(cli: Cli) -> Result<u8> {
     }
 }
 
+/// How long threads that block may take to end when all else has.
+const END: Duration = Duration::from_secs(1);
+
 /// Runs a long-lived process.
 fn serve(config: &Config, role: Role) -> Result<u8> {
     log_to_stderr(&config.log.filter)?;
-    runtime()?.block_on(process::run(config, role)).map(|()| 0)
+    let runtime = runtime()?;
+    let ended = runtime.block_on(process::run(config, role));
+    // What still blocks a thread is no work that counts, as a search for spilled records in Kafka.
+    runtime.shutdown_timeout(END);
+    ended.map(|()| 0)
 }
 
 fn configuration(command: &ConfigCommand, loaded: &Loaded) -> Result<u8> {

@@ -28,6 +28,7 @@ mod reader;
 mod search;
 #[cfg(test)]
 mod tests;
+mod token_cache;
 mod tokens;
 mod topics;
 mod worker;

@@ -157,12 +157,20 @@ pub(super) fn inquirer(config: &Config) -> ClientConfig {
 }
 
 /// Polls a client that is not polled otherwise until it has its token, if it needs one from us.
-pub(super) fn await_token(client: &BaseConsumer<Quiet>, at_most: Duration) {
+///
+/// # Errors
+/// Why there is no token.
+pub(super) fn await_token(client: &BaseConsumer<Quiet>, at_most: Duration) -> Result<(), String> {
     let deadline = Instant::now() + at_most;
-    while !client.context().tokens.issued() && Instant::now() < deadline {
+    let tokens = &client.context().tokens;
+    while Instant::now() < deadline {
+        if let Some(issued) = tokens.issued() {
+            return issued;
+        }
         // Nothing is subscribed to: there are no messages to lose.
         client.poll(TOKEN_POLL);
     }
+    Err("Kafka's client did not ask for one in time".to_owned())
 }
 
 /// A line of librdkafka's log, into ours.

@@ -51,10 +51,14 @@ impl<'a> Cluster<'a> {
         let deadline = Instant::now() + Duration::from_millis(config.request_deadline_ms);
         let inquirer = client::inquirer(config).create_with_context(Quiet::new(config));
         let inquirer = inquirer.map_err(Error::client("make a client"))?;
-        client::await_token(
+        let token = client::await_token(
             &inquirer,
             deadline.saturating_duration_since(Instant::now()),
         );
+        token.map_err(|reason| Error::Unreachable {
+            servers: config.bootstrap_servers.join(","),
+            reason: format!("no token: {reason}"),
+        })?;
         Ok(Self {
             config,
             metrics,
@@ -158,9 +162,19 @@ impl<'a> Cluster<'a> {
     /// What the topic takes, as far as the cluster tells; what is configured bounds it in any case.
     fn limits(&self, topic: &str) -> Limits {
         let told = self.describe(topic).unwrap_or_else(|error| {
-            tracing::debug!(topic, %error, "the cluster does not tell the topic's limits");
+            tracing::debug!(topic, %error, "the topic's limits cannot be asked for");
             None
         });
+        if told.is_none() {
+            let (record_bytes_max, batch_bytes_max) =
+                (self.config.record_bytes_max, self.config.batch_bytes_max);
+            tracing::warn!(
+                topic,
+                record_bytes_max,
+                batch_bytes_max,
+                "the cluster does not tell the topic's max.message.bytes: keep these settings below it"
+            );
+        }
         let told = told.unwrap_or(u64::MAX);
         Limits {
             record_bytes_max: self

@@ -204,6 +204,14 @@ impl Config {
             let reason = "is OAUTHBEARER's, and the property sasl.mechanism names another";
             problems.push(("msk_iam", reason.to_owned()));
         }
+        let protocol = self.properties.get("security.protocol");
+        if self.msk_iam.is_some()
+            && protocol.is_some_and(|name| !name.eq_ignore_ascii_case("SASL_SSL"))
+        {
+            let reason =
+                "needs SASL_SSL, and the property security.protocol names another: leave it out";
+            problems.push(("msk_iam", reason.to_owned()));
+        }
         problems.extend(properties::wrong(&self.properties).map(|reason| ("properties", reason)));
         problems
     }
@@ -326,6 +334,21 @@ mod tests {
             .properties
             .insert("sasl.mechanism".to_owned(), "hunter2".to_owned());
         assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn iam_goes_with_no_other_protocol_or_mechanism() {
+        let mut config = valid();
+        config.msk_iam = Some(MskIam::default());
+        assert_eq!(config.problems(), []);
+        for (name, value) in [("security.protocol", "SSL"), ("sasl.mechanism", "PLAIN")] {
+            config.properties = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            let problems = config.problems();
+            assert!(
+                problems.len() == 1 && problems[0].0 == "msk_iam" && problems[0].1.contains(name),
+                "{problems:?}"
+            );
+        }
     }
 
     #[test]

@@ -4,8 +4,7 @@
 
 use std::{
     error::Error,
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use aws_config::{BehaviorVersion, Region, sts::AssumeRoleProvider};
@@ -24,7 +23,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-/// How long brokers take a token; librdkafka asks for another when four fifths of it have passed.
+use super::token_cache::{Shared, Token};
+
+/// How long brokers take a token.
 const LIFETIME: Duration = Duration::from_secs(900);
 
 /// How long credentials may be looked for: environment, profile, web identity, ECS and EC2 roles, in that order.
@@ -42,24 +43,36 @@ pub struct MskIam {
     pub region: Option<String>,
     /// A role to assume with the credentials that were found. Default: none.
     pub assume_role_arn: Option<String>,
+    /// What was signed last, for all clients of this configuration and its clones.
+    #[serde(skip)]
+    #[schemars(skip)]
+    signed: Shared,
 }
 
-type Failed = Box<dyn Error>;
-
 impl MskIam {
-    /// A token for a connection that is made now. Blocks for at most [`CREDENTIALS_WAIT_MAX`].
-    pub(super) fn token(&self) -> Result<OAuthToken, Failed> {
-        // On a thread of its own: whoever polls librdkafka may be inside a runtime, and connections to Amazon's
-        // services must not outlive the one that they were made in.
-        let issued = thread::scope(|scope| scope.spawn(|| self.issue()).join());
-        let issued = issued.map_err(|_| "the thread that signs a token has ended".to_owned());
-        issued.flatten().map_err(Failed::from)
+    /// Of these settings.
+    pub fn new(region: Option<String>, assume_role_arn: Option<String>) -> Self {
+        Self {
+            region,
+            assume_role_arn,
+            signed: Shared::default(),
+        }
     }
 
-    fn issue(&self) -> Result<OAuthToken, String> {
+    /// A token that holds for a while. As long as the one at hand does, another is signed behind the caller's back, who
+    /// may be the thread that takes Kafka's acknowledgements; without one this waits for at most
+    /// [`CREDENTIALS_WAIT_MAX`].
+    pub(super) fn token(&self) -> Result<OAuthToken, String> {
+        let source = self.clone();
+        self.signed.get(SystemTime::now(), move || source.issue())
+    }
+
+    fn issue(&self) -> Result<Token, String> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().map_err(|e| e.to_string())?;
         let found = runtime.block_on(timeout(CREDENTIALS_WAIT_MAX, self.credentials()));
+        // A name that does not resolve would be waited for.
+        runtime.shutdown_background();
         let (credentials, region) =
             found.map_err(|_| "AWS credentials were not found in time".to_owned())??;
         signed(credentials, &region, SystemTime::now())
@@ -94,7 +107,7 @@ impl MskIam {
 }
 
 /// The token that these credentials give at that time.
-fn signed(credentials: Credentials, region: &str, now: SystemTime) -> Result<OAuthToken, String> {
+fn signed(credentials: Credentials, region: &str, now: SystemTime) -> Result<Token, String> {
     let url = format!("https://kafka.{region}.amazonaws.com/?Action=kafka-cluster%3AConnect");
     let principal_name = credentials.access_key_id().to_owned();
     let identity = credentials.into();
@@ -126,12 +139,10 @@ fn signed(credentials: Credentials, region: &str, now: SystemTime) -> Result<OAu
         request.uri(),
         USER_AGENT.replace('/', "%2F")
     );
-    let expires = now + LIFETIME;
-    let since = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(OAuthToken {
+    Ok(Token {
         token: URL_SAFE_NO_PAD.encode(url),
         principal_name,
-        lifetime_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        expires: now + LIFETIME,
     })
 }
 
@@ -149,12 +160,14 @@ fn with_sources(what: &str, error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     /// 2026-03-04T05:06:07Z.
     const NOW: Duration = Duration::from_secs(1_772_600_767);
 
-    fn token(session: Option<&str>) -> OAuthToken {
+    fn token(session: Option<&str>) -> Token {
         let keys = Credentials::new(
             "AKIDEXAMPLE",
             "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
@@ -165,7 +178,7 @@ mod tests {
         signed(keys, "eu-central-1", UNIX_EPOCH + NOW).unwrap()
     }
 
-    fn parts(token: &OAuthToken) -> Vec<(String, String)> {
+    fn parts(token: &Token) -> Vec<(String, String)> {
         let url = URL_SAFE_NO_PAD.decode(&token.token).unwrap();
         let url = String::from_utf8(url).unwrap();
         let (host, query) = url.split_once("/?").unwrap();
@@ -201,7 +214,7 @@ mod tests {
         }
         assert!(value(&found, "User-Agent").is_some_and(|agent| agent.starts_with("headgate%2F")));
         assert_eq!(plain.principal_name, "AKIDEXAMPLE");
-        assert_eq!(plain.lifetime_ms, 1_772_601_667_000);
+        assert_eq!(plain.expires, UNIX_EPOCH + NOW + LIFETIME);
 
         let found = parts(&token(Some("session/token+1")));
         assert_eq!(

@@ -38,6 +38,8 @@ pub(super) struct Slot {
     /// The last record read, or the one that the sought position names; none at the start and after a gap.
     last: Option<Mark>,
     state: State,
+    /// librdkafka may have stopped fetching it without saying for which partition: when to ask for its extent.
+    doubted: Option<Instant>,
     /// Whether librdkafka fetches it.
     pub(super) fetching: bool,
 }
@@ -115,6 +117,7 @@ impl Partitions {
             next: bounds.start,
             last: None,
             state: State::Unsought,
+            doubted: None,
             fetching: false,
         };
         self.slots.entry(topic).or_default().insert(index, slot);
@@ -277,18 +280,32 @@ impl Partitions {
         deliveries.records(slot.generation, records, built.mark.offset, built.first_ms);
     }
 
-    /// Partitions whose extent must be asked for: their check has waited too long, or, with `all`, any that is fetched.
-    pub(super) fn ask_due(&mut self, now: Instant, all: bool) -> Vec<Place> {
+    /// librdkafka does not say which partition it lost its place in, only that it fetches that one no more: until each
+    /// has answered where it begins and ends, any of them may be it.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        let slots = self.slots.values_mut().flat_map(BTreeMap::values_mut);
+        for slot in slots.filter(|slot| slot.fetching && slot.runs()) {
+            slot.doubted = Some(now);
+        }
+    }
+
+    /// Partitions whose extent must be asked for: their check has waited too long, or they are doubted. Each is due again
+    /// after a while, unless it answers.
+    pub(super) fn ask_due(&mut self, now: Instant) -> Vec<Place> {
         let mut asking = Vec::new();
         for (topic, slots) in &mut self.slots {
             for (index, slot) in slots.iter_mut().filter(|(_, slot)| slot.fetching) {
-                let due = match &mut slot.state {
-                    State::Checking(at) if *at <= now => {
-                        *at = now + CHECK_INTERVAL;
-                        true
-                    }
-                    state => all && matches!(state, State::Checking(_) | State::Reading),
+                let check = match &mut slot.state {
+                    State::Checking(at) => Some(at),
+                    _ => None,
                 };
+                let mut due = false;
+                for at in check.into_iter().chain(&mut slot.doubted) {
+                    if *at <= now {
+                        *at = now + CHECK_INTERVAL;
+                        due = true;
+                    }
+                }
                 if due {
                     asking.push((topic.clone(), *index));
                 }
@@ -298,7 +315,7 @@ impl Partitions {
     }
 
     /// What the partition's extent, from `low` to before `high`, means for its reading. Gives how many offsets are gone
-    /// if it must be fetched anew after a gap.
+    /// if it must be fetched anew: after a gap, or because it was doubted, which compares its last record.
     pub(super) fn extent(
         &mut self,
         place: &Place,
@@ -307,7 +324,11 @@ impl Partitions {
         deliveries: &Deliveries,
     ) -> Option<u64> {
         self.flush(deliveries);
-        let slot = self.slot(place).filter(|slot| slot.runs())?;
+        let slot = self.slot(place)?;
+        let doubted = slot.doubted.take().is_some();
+        if !slot.runs() {
+            return None;
+        }
         let checking = matches!(slot.state, State::Checking(_));
         let needed = slot
             .last
@@ -329,8 +350,9 @@ impl Partitions {
                     &format!("the partition ends before record {needed}, at {high}"),
                 ),
             );
+            return None;
         }
-        None
+        doubted.then_some(0)
     }
 
     /// Whether some partition is read only up to an offset that was not reached yet.

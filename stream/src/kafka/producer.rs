@@ -217,7 +217,12 @@ impl Shared {
         let patience = Duration::from_millis(self.config.produce_deadline_ms);
         let mut probed = Instant::now();
         while !self.stopped() {
+            let polled = Instant::now();
             client.0.poll(POLL);
+            if polled.elapsed() > 2 * POLL {
+                // It was held up, and acknowledgements that came meanwhile are not taken yet: they are not overdue.
+                client.0.poll(POLL);
+            }
             if self
                 .overdue
                 .oldest()

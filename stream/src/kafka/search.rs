@@ -34,6 +34,8 @@ pub(super) enum Error {
     Stalled { topic: String },
     #[error("a client cannot be made: {0}")]
     Client(KafkaError),
+    #[error("no token for Kafka: {0}")]
+    Token(String),
 }
 
 /// Asks the leader of every partition of the topics for its end.
@@ -79,13 +81,15 @@ impl Looker {
             // Ours are in no transaction, and must not be hidden behind one that is open.
             ("isolation.level", "read_uncommitted"),
             ("queued.max.messages.kbytes", "16384"),
+            // From leaders alone: another replica may say that it ends before what its leader has.
+            ("client.rack", ""),
         ] {
             client.set(name, value);
         }
         let deadline = Duration::from_millis(config.request_deadline_ms);
         let consumer = client.create_with_context(Quiet::new(config));
         let consumer = consumer.map_err(Error::Client)?;
-        client::await_token(&consumer, deadline);
+        client::await_token(&consumer, deadline).map_err(Error::Token)?;
         Ok(Self { consumer, deadline })
     }
 

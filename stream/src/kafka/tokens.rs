@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 use rdkafka::client::OAuthToken;
@@ -13,14 +13,16 @@ use super::{config::Config, msk_iam::MskIam};
 #[derive(Debug)]
 pub(super) struct Tokens {
     msk_iam: Option<MskIam>,
-    issued: AtomicBool,
+    /// How the latest question was answered.
+    issued: Mutex<Option<Result<(), String>>>,
 }
 
 impl Tokens {
     pub(super) fn of(config: &Config) -> Self {
+        let none_needed = config.msk_iam.is_none().then_some(Ok(()));
         Self {
             msk_iam: config.msk_iam.clone(),
-            issued: AtomicBool::new(config.msk_iam.is_none()),
+            issued: Mutex::new(none_needed),
         }
     }
 
@@ -29,8 +31,7 @@ impl Tokens {
     pub(super) fn issue(&self, told: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         let Some(msk_iam) = &self.msk_iam else {
             return Err(
-                "OAUTHBEARER needs tokens: the section kafka.msk_iam gets them for Amazon MSK, \
-                        and there is no other way"
+                "OAUTHBEARER needs tokens: the section kafka.msk_iam gets them for Amazon MSK, and there is no other way"
                     .into(),
             );
         };
@@ -42,13 +43,17 @@ impl Tokens {
         if let Err(error) = &token {
             tracing::error!(%error, "no token for Kafka");
         }
-        self.issued.fetch_or(token.is_ok(), Ordering::Relaxed);
-        token
+        let answered = token.as_ref().map(drop).map_err(ToString::to_string);
+        *self.issued.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
+        token.map_err(Into::into)
     }
 
-    /// Whether the client got a token or needs none from us.
-    pub(super) fn issued(&self) -> bool {
-        self.issued.load(Ordering::Relaxed)
+    /// How the latest question for a token was answered; none as long as there was none. Well where none is needed.
+    pub(super) fn issued(&self) -> Option<Result<(), String>> {
+        self.issued
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -58,11 +63,11 @@ mod tests {
 
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-    use super::*;
+    use super::OAuthToken;
 
     /// A token that Kafka takes without a signature, as tests set it up: see `a_secured_listener`.
-    pub(super) fn unsecured(subject: &str) -> Result<OAuthToken, Box<dyn Error>> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    pub(super) fn unsecured(subject: &str) -> Result<OAuthToken, String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let expires = now + Duration::from_secs(60);
         let claims = format!(
             r#"{{"sub":"{subject}","iat":{},"exp":{}}}"#,
@@ -73,7 +78,7 @@ mod tests {
         Ok(OAuthToken {
             token: format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&claims)),
             principal_name: subject.to_owned(),
-            lifetime_ms: i64::try_from(expires.as_millis())?,
+            lifetime_ms: i64::try_from(expires.as_millis()).unwrap(),
         })
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Worker {
     stalled: bool,
     /// librdkafka said that some partition does not have the offset that was asked for.
     out_of_range: bool,
+    /// How often partitions were asked for their extent.
+    asked: usize,
     /// Partitions that have failed and were not sought since.
     failed: usize,
     /// Reads ranges outside of any group: ends with them, and tells Kafka nothing.
@@ -71,6 +73,7 @@ impl Worker {
             full: None,
             stalled: false,
             out_of_range: false,
+            asked: 0,
             failed: 0,
             ranges: false,
         }
@@ -112,7 +115,11 @@ impl Worker {
         self.make_room(now);
         let busy = (self.full.is_none() || self.stalled) && self.poll()?;
         self.compare_suspects();
-        if self.out_of_range || now >= self.ticked + TICK {
+        if self.out_of_range {
+            self.out_of_range = false;
+            self.events.partitions().doubt(now);
+        }
+        if now >= self.ticked + TICK {
             self.ticked = now;
             self.ask(now);
             self.note_failed();
@@ -223,7 +230,13 @@ impl Worker {
 
     /// Asks for the extent of partitions that do not deliver what they should.
     fn ask(&mut self, now: Instant) {
-        let asking = self.events.partitions().ask_due(now, self.out_of_range);
+        let mut asking = self.events.partitions().ask_due(now);
+        if !asking.is_empty() {
+            // Each gets its turn, also behind one whose leader does not answer.
+            self.asked += 1;
+            let first = self.asked % asking.len();
+            asking.rotate_left(first);
+        }
         let mut restarting = Vec::new();
         for place in asking {
             let (low, high) = match self.consumer.fetch_watermarks(&place.0, place.1, ASK) {
@@ -244,7 +257,6 @@ impl Worker {
                 }
             }
         }
-        self.out_of_range = false;
         let stopping = self
             .events
             .partitions()

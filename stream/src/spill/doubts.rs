@@ -41,6 +41,11 @@ impl Doubts {
         true
     }
 
+    /// Whether a record with that value is among them.
+    pub(super) fn contains(&self, digest: Digest) -> bool {
+        self.state().values.contains_key(&digest)
+    }
+
     /// One less.
     pub(super) fn remove(&self, digest: Digest) {
         let mut state = self.state();

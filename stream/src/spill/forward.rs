@@ -125,6 +125,9 @@ impl Forwarder {
                 Delivery::Records(records) => {
                     let interrupted = records.follows < self.interrupted.0;
                     let batch = Batch::new(records, interrupted).ok_or(Trouble::Version)?;
+                    if interrupted {
+                        self.doubt_all(&batch);
+                    }
                     self.core.backlog.set_oldest(batch.began_ms());
                     return Ok(Some(batch));
                 }
@@ -132,6 +135,18 @@ impl Forwarder {
                     tracing::error!(%after, ?records, "spilled records are gone from the disk");
                 }
                 Delivery::Assigned(_) | Delivery::Revoked(_) => {}
+            }
+        }
+    }
+
+    /// Records that came after the start may share a delivery with what was being sent when the process ended. The count
+    /// at the start did not see them; from now on they are looked for like the others.
+    fn doubt_all(&self, batch: &Batch) {
+        let doubts = &self.core.doubts;
+        for item in &batch.items {
+            if let Some(digest) = item.digest.filter(|digest| !doubts.contains(*digest)) {
+                let entry = &item.entry;
+                doubts.add(digest, &entry.record.topic, entry.began_ms, u32::MAX);
             }
         }
     }

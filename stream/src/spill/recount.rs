@@ -29,8 +29,13 @@ impl Recount {
                 _ = stop.wait_for(|stop| *stop) => return,
                 delivery = self.reader.next() => delivery,
             };
-            if let Err(error) = delivery.and_then(|delivery| self.count(delivery)) {
-                // The forwarder will meet the same, and say so.
+            let counted = delivery.and_then(|delivery| self.count(delivery));
+            // Nothing is forwarded before all is counted.
+            let stuck = counted.as_ref().err();
+            self.core.set_stuck(
+                stuck.map(|error| format!("what is spilled cannot be counted: {error}")),
+            );
+            if let Err(error) = counted {
                 tracing::error!(%error, "what is spilled cannot be counted yet");
                 self.reader.seek(&self.partition, &self.from);
                 tokio::select! {

@@ -183,3 +183,32 @@ async fn a_position_of_another_backend_is_an_error() {
     let desk = Desk::sought(&Position::from_number(7)).await;
     assert!(desk.corrupt());
 }
+
+/// librdkafka has stopped fetching some partition, and what it lost may be there again by the time of the question.
+#[tokio::test]
+async fn a_doubted_partition_is_asked_for_until_it_answers_and_then_compares_its_last_record() {
+    let mut desk = Desk::sought(&Position::start()).await;
+    desk.start();
+    desk.read(&[message(0, "zero"), message(1, "one")]);
+    assert!(matches!(desk.next(), Some(Ok(Delivery::Records(_)))));
+    let now = Instant::now();
+    assert_eq!(desk.partitions.ask_due(now), []);
+
+    desk.partitions.doubt(now);
+    assert_eq!(desk.partitions.ask_due(now), [place()]);
+    assert_eq!(desk.partitions.ask_due(now), [], "not again at once");
+    let later = now + CHECK_INTERVAL;
+    assert_eq!(
+        desk.partitions.ask_due(later),
+        [place()],
+        "it did not answer"
+    );
+
+    // Truncated to before record 1 and filled again: nothing in the extent tells.
+    assert_eq!(desk.extent(0, 5), Some(0));
+    assert_eq!(desk.partitions.ask_due(later + CHECK_INTERVAL), []);
+    desk.partitions.stop_where(|_, _| true);
+    assert_eq!(desk.start(), 1);
+    desk.read(&[message(1, "another"), message(2, "two")]);
+    assert!(desk.corrupt());
+}

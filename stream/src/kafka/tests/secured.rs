@@ -1,7 +1,10 @@
 //! Brokers that want TLS and SASL.
 
 use super::{broker::Brokers, *};
-use crate::kafka::MskIam;
+use crate::{
+    kafka::{MskIam, search},
+    spill::{Digest, Search},
+};
 
 fn secured(brokers: &Brokers, properties: &[(&str, &str)]) -> Config {
     let mut config = config(brokers.setting("KAFKA_SECURED"));
@@ -68,4 +71,16 @@ async fn every_client_gets_tokens_with_msk_iam() {
     let plain = config(&brokers.bootstrap);
     writer(&plain, std::slice::from_ref(&topic)).await.unwrap();
     works(&tokens, &topic).await;
+
+    let search = Search {
+        topics: vec![topic],
+        since_ms: 0,
+        wanted: [Digest::of(b"key-7"), Digest::of(b"key-99")].into(),
+    };
+    let found = tokio::task::spawn_blocking(move || search::find(&tokens, &search));
+    let found = found.await.unwrap().unwrap();
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        [(Digest::of(b"key-7"), 1)]
+    );
 }
