@@ -247,12 +247,9 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Where the value of a dotted key was set; none for a default.
-    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
-        self.settings
-            .iter()
-            .rfind(|setting| setting.key() == key)
-            .map(|setting| &setting.origin)
+    /// Where the value of a dotted key was set, or the values in it, if it is a table; empty for a default.
+    pub(crate) fn origins(&self, key: &str) -> Vec<&Origin> {
+        layers::origins(&self.settings, key)
     }
 }
 
@@ -341,7 +338,7 @@ pub(crate) fn load(
             Config::default()
         });
     problems.extend(config.problems().into_iter().map(|(key, reason)| {
-        let setting = settings.iter().rfind(|setting| setting.key() == key);
+        let setting = layers::broken(&settings, &key, &reason);
         Problem::rule(key, setting, reason)
     }));
     match problems.is_empty() {

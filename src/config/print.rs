@@ -34,10 +34,11 @@ pub(crate) fn effective(loaded: &Loaded) -> String {
     let values = Table::try_from(&loaded.config).unwrap_or_default();
     toml_text(|key| {
         let value = shown(&key.path, lookup(&values, &key.path)?);
-        let origin = loaded.origin(&key.path.join("."));
-        Some(match origin {
-            Some(origin) => format!("{} = {value} # {origin}\n", key.name()),
-            None => format!("{} = {value}\n", key.name()),
+        let origins = loaded.origins(&key.path.join("."));
+        let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
+        Some(match origins.is_empty() {
+            true => format!("{} = {value}\n", key.name()),
+            false => format!("{} = {value} # {}\n", key.name(), origins.join(", ")),
         })
     })
 }
@@ -115,7 +116,8 @@ const REFERENCE_HEAD: &str = "\
 
 Headgate runs without any configuration. A setting comes from, a later one winning: its default, the TOML file
 (`--config FILE`, else `headgate.toml` in the working directory if it is there), the environment, a flag.
-The environment variable of `gateway.listen` is `HEADGATE__GATEWAY__LISTEN`, and so on for every key.
+The environment variable of `gateway.listen` is `HEADGATE__GATEWAY__LISTEN`, and so on for every key. A table, as in
+`HEADGATE__KAFKA__PROPERTIES='{\"sasl.password\" = \"...\"}'`, is laid over the file's; `{}` empties it.
 
 The configuration is validated whole before anything is opened or bound: a key that is unknown or a value that is not
 allowed ends the start with exit code 78 and an error with the key, where it was set, the value and what is allowed.

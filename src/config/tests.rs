@@ -44,6 +44,51 @@ fn a_later_layer_wins() {
 }
 
 #[test]
+fn a_table_in_the_environment_is_laid_over_the_files() {
+    let toml =
+        "[kafka.properties]\n'security.protocol' = 'SASL_SSL'\n'sasl.password' = 'of the file'\n";
+    let name = "HEADGATE__KAFKA__PROPERTIES";
+    let variable = r#"{"sasl.password" = "of the environment", "client.rack" = 1}"#;
+    let loaded = loading(toml, &[(name, variable)], vec![]).expect("valid");
+    let properties: Vec<(&str, &str)> = loaded.config.kafka.properties.iter().map(pair).collect();
+    let expected = [
+        ("client.rack", "1"),
+        ("sasl.password", "of the environment"),
+        ("security.protocol", "SASL_SSL"),
+    ];
+    assert_eq!(properties, expected);
+    let printed = effective(&loaded);
+    let said = "/headgate.toml:2, environment variable HEADGATE__KAFKA__PROPERTIES";
+    let found = printed
+        .lines()
+        .find(|line| line.starts_with("properties = ") && line.contains("SASL_SSL"));
+    assert!(found.is_some_and(|line| line.ends_with(said)), "{printed}");
+    // An empty one says that there are none.
+    let loaded = loading(toml, &[(name, "{}")], vec![]).expect("valid");
+    assert!(loaded.config.kafka.properties.is_empty());
+}
+
+fn pair<'a>((name, value): (&'a String, &'a String)) -> (&'a str, &'a str) {
+    (name, value)
+}
+
+#[test]
+fn what_is_wrong_in_a_table_is_told_by_its_place_without_the_other_values() {
+    let toml = "[stream]\nkind = 'kafka'\n[kafka]\nbootstrap_servers = ['a:1']\n[kafka.properties]\nacks = '1'\n\
+                'client.rack' = 'r'\n";
+    let variable = r#"{"sasl.password" = "hunter2", "check.crcs" = "false"}"#;
+    let environment = [("HEADGATE__KAFKA__PROPERTIES", variable)];
+    let error = loading(toml, &environment, vec![]).expect_err("two are refused");
+    for part in [
+        "headgate.toml:6: kafka.properties: acks cannot be set",
+        "environment variable HEADGATE__KAFKA__PROPERTIES: kafka.properties: check.crcs cannot be set",
+    ] {
+        assert!(error.contains(part), "{part:?} is not in:\n{error}");
+    }
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
 fn an_unknown_key_names_file_line_value_and_the_key_that_was_meant() {
     let error = loading(
         "data_dir = 'a'\n\n[gateway]\nlisten = '127.0.0.1:0'\n\n[gateway.admin]\nlisen = 'x'\n",
