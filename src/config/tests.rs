@@ -189,6 +189,22 @@ fn the_printed_defaults_are_the_defaults() {
 }
 
 #[test]
+fn a_section_that_switches_something_on_is_not_among_the_printed_defaults() {
+    let printed = super::defaults();
+    assert!(printed.contains("\n# [kafka.msk_iam]\n"), "{printed}");
+    let loaded = loading(&printed, &[], vec![]).expect("valid");
+    assert_eq!(loaded.config.kafka.msk_iam, None);
+    let loaded = loading("[kafka.msk_iam]\n", &[], vec![]).expect("valid");
+    let again = loading(&effective(&loaded), &[], vec![]).expect("what was printed is valid");
+    assert_eq!(again.config.kafka.msk_iam, Some(Default::default()));
+    let reference = super::reference();
+    assert!(
+        reference.contains("| `kafka.msk_iam` | not set | How to authenticate"),
+        "{reference}"
+    );
+}
+
+#[test]
 fn every_key_says_what_it_means() {
     for key in super::print::keys() {
         assert!(
