@@ -1,6 +1,7 @@
 //! The configuration of the whole process: one struct of the crates' structs, laid together from defaults, the TOML
 //! file, the environment and flags (a later one wins), and validated whole before anything binds or is opened.
 
+mod across;
 mod layers;
 mod place;
 mod print;
@@ -146,7 +147,9 @@ impl Default for Log {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Shutdown {
     /// Time to finish requests in flight, land what was read and close the stream after SIGTERM or SIGINT, in
-    /// milliseconds: 100 to 3600000. What has not landed by then stays in the stream for the next start.
+    /// milliseconds: 100 to 3600000, and more than all of these together, which follow one another:
+    /// `gateway.timeouts.drain_unready_ms`, `gateway.timeouts.drain_deadline_ms`, `sink.drain_deadline_ms` and, with
+    /// Kafka, `kafka.close_deadline_ms`. What has not landed by then stays in the stream for the next start.
     pub(crate) deadline_ms: u64,
 }
 
@@ -233,6 +236,7 @@ impl Config {
                 "must be 100 to 3600000".to_owned(),
             ));
         }
+        found.extend(across::problems(self));
         found
     }
 }

@@ -237,6 +237,43 @@ fn the_store_gives_up_before_the_sink_does() {
 }
 
 #[test]
+fn the_sink_decodes_whatever_the_gateway_accepts() {
+    let toml = |depth: u32| format!("[gateway.limits]\ndepth_max = {depth}\n");
+    loading(&toml(128), &[], vec![]).expect("the sink's default");
+    let error = loading(&toml(129), &[], vec![]).expect_err("too deep for the sink");
+    let told =
+        "sink.data_depth_max: 128 is not allowed: must not be below gateway.limits.depth_max (129)";
+    assert!(error.contains(told), "{error}");
+}
+
+#[test]
+fn the_deadline_of_the_whole_end_is_above_the_sum_of_its_parts() {
+    let toml = |deadline_ms: u32, kafka: &str| {
+        format!(
+            "[gateway.timeouts]\ndrain_unready_ms = 1000\ndrain_deadline_ms = 200\n[sink]\ndrain_deadline_ms = 30\n\
+             [shutdown]\ndeadline_ms = {deadline_ms}\n[kafka]\nbootstrap_servers = ['a:1']\nclose_deadline_ms = 4\n\
+             {kafka}"
+        )
+    };
+    let kafka = "[stream]\nkind = 'kafka'\n";
+    for (sum, kafka) in [(1_230, ""), (1_234, kafka)] {
+        loading(&toml(sum + 1, kafka), &[], vec![]).expect("above");
+        let error = loading(&toml(sum, kafka), &[], vec![]).expect_err("not above");
+        for part in [
+            format!("shutdown.deadline_ms = {sum}: {sum} is not allowed: must be above {sum}, "),
+            "gateway.timeouts.drain_unready_ms (1000), ".to_owned(),
+        ] {
+            assert!(error.contains(&part), "{part:?} is not in:\n{error}");
+        }
+        assert_eq!(
+            error.contains("kafka.close_deadline_ms (4)"),
+            !kafka.is_empty(),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn passwords_of_kafka_are_not_printed() {
     let toml =
         "[kafka.properties]\n'security.protocol' = 'sasl_ssl'\n'sasl.password' = 'hunter2'\n";
