@@ -131,12 +131,12 @@ pub(crate) struct Compact {
     /// Only this table
     #[arg(long)]
     pub(crate) table: Option<String>,
-    /// Only hours that begin then or later
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
+    /// Only hours that begin then or later: 2026-11-22T20:00:00Z, or 2026-11-22
+    #[arg(long, value_name = "TIME", value_parser = replay::instant)]
+    pub(crate) from: Option<i64>,
     /// Only hours that end then or earlier
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = replay::instant)]
+    pub(crate) to: Option<i64>,
     /// Also hours that have not ended: their files are likely to be put together again
     #[arg(long)]
     pub(crate) open_hours: bool,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use headgate_gateway::admin::{self, AdminState};
 use headgate_gateway::clock;
-use headgate_schemas::format::date_time_micros;
 use headgate_sink::compact::{Compactor, Filter, Parts, Round, Step, StepResult};
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
@@ -22,21 +21,13 @@ use crate::process::Ending;
 /// Compacts; returns the exit code.
 ///
 /// # Errors
-/// The store cannot be opened, what has landed cannot be read, or a time is none.
+/// The store cannot be opened, or what has landed cannot be read.
 pub(crate) async fn run(args: &Compact, config: &Config) -> Result<u8> {
     let filter = Filter {
         table: args.table.clone(),
         open_hours: args.open_hours,
-        from_ms: args
-            .from
-            .as_deref()
-            .map(|text| time("--from", text))
-            .transpose()?,
-        to_ms: args
-            .to
-            .as_deref()
-            .map(|text| time("--to", text))
-            .transpose()?,
+        from_ms: args.from.map(|micros| micros.div_euclid(1_000)),
+        to_ms: args.to.map(|micros| micros.div_euclid(1_000)),
     };
     let mut ending = Ending::listen()?;
     let shutdown = CancellationToken::new();
@@ -118,13 +109,6 @@ async fn forever(
         () = admin::serve(listener, state, CancellationToken::new()) => {}
     }
     Ok(0)
-}
-
-fn time(flag: &str, text: &str) -> Result<i64> {
-    match date_time_micros(text) {
-        Some(micros) => Ok(micros.div_euclid(1_000)),
-        None => bail!("{flag} {text}: not a time; allowed: 2026-11-22T07:00:00Z"),
-    }
 }
 
 fn print(args: &Compact, step: &Step) -> Result<()> {

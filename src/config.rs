@@ -1,6 +1,7 @@
 //! The configuration of the whole process: one struct of the crates' structs, laid together from defaults, the TOML
 //! file, the environment and flags (a later one wins), and validated whole before anything binds or is opened.
 
+mod across;
 mod layers;
 mod place;
 mod print;
@@ -146,7 +147,9 @@ impl Default for Log {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Shutdown {
     /// Time to finish requests in flight, land what was read and close the stream after SIGTERM or SIGINT, in
-    /// milliseconds: 100 to 3600000. What has not landed by then stays in the stream for the next start.
+    /// milliseconds: 100 to 3600000, and more than all of these together, which follow one another:
+    /// `gateway.timeouts.drain_unready_ms`, `gateway.timeouts.drain_deadline_ms`, `sink.drain_deadline_ms` and, with
+    /// Kafka, `kafka.close_deadline_ms`. What has not landed by then stays in the stream for the next start.
     pub(crate) deadline_ms: u64,
 }
 
@@ -233,6 +236,7 @@ impl Config {
                 "must be 100 to 3600000".to_owned(),
             ));
         }
+        found.extend(across::problems(self));
         found
     }
 }
@@ -247,12 +251,9 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Where the value of a dotted key was set; none for a default.
-    pub(crate) fn origin(&self, key: &str) -> Option<&Origin> {
-        self.settings
-            .iter()
-            .rfind(|setting| setting.key() == key)
-            .map(|setting| &setting.origin)
+    /// Where the value of a dotted key was set, or the values in it, if it is a table; empty for a default.
+    pub(crate) fn origins(&self, key: &str) -> Vec<&Origin> {
+        layers::origins(&self.settings, key)
     }
 }
 
@@ -341,7 +342,7 @@ pub(crate) fn load(
             Config::default()
         });
     problems.extend(config.problems().into_iter().map(|(key, reason)| {
-        let setting = settings.iter().rfind(|setting| setting.key() == key);
+        let setting = layers::broken(&settings, &key, &reason);
         Problem::rule(key, setting, reason)
     }));
     match problems.is_empty() {

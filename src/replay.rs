@@ -28,8 +28,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::arguments::Arguments;
 use self::arguments::Origin;
+pub(crate) use self::arguments::{Arguments, instant};
 use self::bad_events::Run;
 use self::filter::Filter;
 use self::generation::Filling;

@@ -3,7 +3,9 @@
 //! A value that is a topic's name as it stands (`a-z A-Z 0-9 _ -`) is taken as it is. In any other, each character
 //! that Kafka does not allow becomes `-`, it is cut at a length, and a hash of the whole value follows: two values do
 //! not share a topic, and every gateway makes the same name. A value with a dot gets the hash too, for Kafka does not
-//! let `a.b` and `a_b` exist side by side.
+//! let `a.b` and `a_b` exist side by side; so does `other`, which stands for all values that would need one topic too
+//! many. Between two fields there must be a dot, which no value has that is taken as it is: else `a-b` and `c` would make
+//! the same name as `a` and `b-c`.
 
 #[cfg(test)]
 mod tests;
@@ -72,11 +74,11 @@ impl Template {
         if count(&Part::Type) > 1 || count(&Part::Source) > 1 {
             return Err("names a field twice".to_owned());
         }
-        if parts
-            .windows(2)
-            .any(|pair| pair.iter().all(|part| part.literal_bytes() == 0))
-        {
-            return Err("needs text between its fields".to_owned());
+        if !apart(&parts) {
+            return Err(
+                "needs text with a dot between its fields: else two events' values can make one name"
+                    .to_owned(),
+            );
         }
         Ok(Some(Self {
             by_type: count(&Part::Type) > 0,
@@ -202,6 +204,18 @@ fn split(text: &str) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
+/// Whether what is between two fields has a dot.
+fn apart(parts: &[Part]) -> bool {
+    let mut between = parts.split(|part| part.literal_bytes() == 0);
+    // What is before the first field and behind the last one stands between none.
+    between.next();
+    between.next_back();
+    between.all(|texts| {
+        let mut texts = texts.iter();
+        texts.any(|part| matches!(part, Part::Text(text) if text.contains('.')))
+    })
+}
+
 fn matches(parts: &[Part], name: &str) -> bool {
     match parts {
         [] => name.is_empty(),
@@ -218,7 +232,8 @@ fn matches(parts: &[Part], name: &str) -> bool {
 /// A value as it stands in a topic's name.
 fn fitting(value: &str) -> String {
     let plain = |byte: u8| legal(byte) && byte != b'.';
-    if (1..=VALUE_BYTES_MAX).contains(&value.len()) && value.bytes().all(plain) {
+    let own = value != OTHER;
+    if own && (1..=VALUE_BYTES_MAX).contains(&value.len()) && value.bytes().all(plain) {
         return value.to_owned();
     }
     let shown = value.chars().map(|c| {

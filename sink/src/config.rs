@@ -37,8 +37,8 @@ pub struct Config {
     pub encode_threads_max: usize,
     /// How many files are written to the store at once. Default 8.
     pub uploads_max: usize,
-    /// The deepest nesting of an event's data that is decoded; deeper records go to the bad events. Not below the
-    /// gateway's own limit. Default 128.
+    /// The deepest nesting of an event's data that is decoded; deeper records go to the bad events. Not below
+    /// `gateway.limits.depth_max`. Default 128.
     pub data_depth_max: u32,
     /// A checkpoint of the commit log is written every so many commits. Default 64.
     pub checkpoint_commits: u64,

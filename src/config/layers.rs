@@ -52,6 +52,16 @@ impl Setting {
         self.path.join(".")
     }
 
+    /// What is left of the key below that one: nothing where it is that one itself; none where it stands elsewhere.
+    fn below(&self, key: &str) -> Option<String> {
+        let own = self.key();
+        let rest = own.strip_prefix(key)?;
+        match rest.is_empty() {
+            true => Some(String::new()),
+            false => rest.strip_prefix('.').map(str::to_owned),
+        }
+    }
+
     /// A table with nothing but this setting in it.
     pub(crate) fn alone(&self) -> Table {
         let mut table = Table::new();
@@ -118,19 +128,40 @@ fn line_at(text: &str, offset: usize) -> usize {
 
 /// The settings among environment variables, in the order of their names.
 pub(crate) fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Vec<Setting> {
-    let mut settings: Vec<Setting> = variables
-        .filter_map(|(name, text)| {
-            let rest = name.strip_prefix(ENV_PREFIX)?;
-            let path = rest.split("__").map(str::to_ascii_lowercase).collect();
-            Some(Setting {
-                path,
-                value: env_value(&text),
-                origin: Origin::Environment(name),
-            })
-        })
-        .collect();
+    let mut settings = Vec::new();
+    for (name, text) in variables {
+        let Some(rest) = name.strip_prefix(ENV_PREFIX) else {
+            continue;
+        };
+        let path = rest.split("__").map(str::to_ascii_lowercase).collect();
+        leaves(
+            path,
+            env_value(&text),
+            &Origin::Environment(name),
+            &mut settings,
+        );
+    }
     settings.sort_by_key(Setting::key);
     settings
+}
+
+/// A table is a setting for each value in it, as a file's is: laid over the file's table, it takes away nothing that it
+/// does not name. An empty one stays as it is: it empties the table.
+fn leaves(path: Vec<String>, value: Value, origin: &Origin, out: &mut Vec<Setting>) {
+    match value {
+        Value::Table(inner) if !inner.is_empty() => {
+            for (key, value) in inner {
+                let mut path = path.clone();
+                path.push(key);
+                leaves(path, value, origin, out);
+            }
+        }
+        value => out.push(Setting {
+            path,
+            value,
+            origin: origin.clone(),
+        }),
+    }
 }
 
 /// A TOML value where the text is one (`true`, `1000`, `["a"]`), else the text itself.
@@ -139,6 +170,39 @@ fn env_value(text: &str) -> Value {
         Ok(value) => owned(&value).unwrap_or_else(|| Value::String(text.to_owned())),
         Err(_) => Value::String(text.to_owned()),
     }
+}
+
+/// What set the key of a rule that is broken. Where the key is a table, that is what set the value in it that the
+/// reason begins with, else the last value in it.
+pub(crate) fn broken<'a>(settings: &'a [Setting], key: &str, reason: &str) -> Option<&'a Setting> {
+    let inside = || {
+        let all = settings.iter().rev();
+        all.filter_map(|setting| Some((setting.below(key)?, setting)))
+    };
+    let named = inside().find(|(name, _)| name.is_empty() || reason.starts_with(name.as_str()));
+    named
+        .or_else(|| inside().next())
+        .map(|(_, setting)| setting)
+}
+
+/// Where the value of a key was set; of a table, where each value in it was, without repetition.
+pub(crate) fn origins<'a>(settings: &'a [Setting], key: &str) -> Vec<&'a Origin> {
+    let mut last: Vec<(String, &Origin)> = Vec::new();
+    for setting in settings {
+        let Some(name) = setting.below(key) else {
+            continue;
+        };
+        // What sets the whole takes away what was set before.
+        last.retain(|(earlier, _)| !name.is_empty() && *earlier != name);
+        last.push((name, &setting.origin));
+    }
+    let mut origins: Vec<&Origin> = Vec::new();
+    for (_, origin) in last {
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    origins
 }
 
 /// Lays settings over each other; a later one wins.

@@ -14,10 +14,11 @@ pub(crate) struct Stream {
     /// of `headgate gateway` and `headgate sink`; see `[kafka]`). Default `journal`.
     pub(crate) kind: StreamKind,
     /// The topic of valid events; with `kafka`, also a template that names one for each `{type}` or `{source}` of
-    /// events, such as `events.{type}`. Characters that no topic's name may have become `-` and a hash is added, as it is
-    /// to values with a dot. Of `kafka.topics.count_max` topics two are for `bad_events_topic` and for events that would
-    /// need one more: they go to the template's topic with `other` for each field. Sinks that read the topics need the
-    /// same setting. Default `events`.
+    /// events, such as `events.{type}`. Characters that no topic's name may have become `-` and a hash is added, as it
+    /// is to values with a dot and to `other`. Between two fields there must be text with a dot. Of
+    /// `kafka.topics.count_max` topics two are for `bad_events_topic` and for events that would need one more: they go
+    /// to the template's topic with `other` for each field. Sinks that read the topics need the same setting. Default
+    /// `events`.
     pub(crate) topic: String,
     /// The topic of rejected events. Default `bad_events`.
     pub(crate) bad_events_topic: String,

@@ -16,11 +16,16 @@ pub(super) struct Key {
     pub(super) about: String,
     /// None where the key has no default.
     default: Option<Value>,
+    /// Whether it is a section that means something by being there, even without a value in it.
+    switch: bool,
+    /// Whether it is such a section, or in one: by default it is not there.
+    absent: bool,
 }
 
 impl Key {
+    /// The section that the key stands in; a section that is a key itself is its own.
     fn section(&self) -> String {
-        let above = self.path.len().saturating_sub(1);
+        let above = self.path.len().saturating_sub(usize::from(!self.switch));
         self.path.get(..above).unwrap_or_default().join(".")
     }
 
@@ -32,12 +37,17 @@ impl Key {
 /// The configuration in effect, as TOML; a value that was set carries where.
 pub(crate) fn effective(loaded: &Loaded) -> String {
     let values = Table::try_from(&loaded.config).unwrap_or_default();
-    toml_text(|key| {
+    let header = |key: &Key| format!("\n[{}]\n", key.section());
+    toml_text(header, |key| {
         let value = shown(&key.path, lookup(&values, &key.path)?);
-        let origin = loaded.origin(&key.path.join("."));
-        Some(match origin {
-            Some(origin) => format!("{} = {value} # {origin}\n", key.name()),
-            None => format!("{} = {value}\n", key.name()),
+        if key.switch {
+            return Some(String::new());
+        }
+        let origins = loaded.origins(&key.path.join("."));
+        let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
+        Some(match origins.is_empty() {
+            true => format!("{} = {value}\n", key.name()),
+            false => format!("{} = {value} # {}\n", key.name(), origins.join(", ")),
         })
     })
 }
@@ -68,17 +78,26 @@ fn shown(path: &[String], value: &Value) -> Value {
 
 /// Every key with its default and what it means, as a TOML file to start from.
 pub(crate) fn defaults() -> String {
-    toml_text(|key| {
-        let mut text = String::from("\n");
-        for line in wrap(&key.about, 98) {
-            text.push_str(&format!("# {line}\n"));
+    // The mere header of a section that is not there by default would set it.
+    let header = |key: &Key| match key.absent {
+        true => format!("\n{}# [{}]\n", comment(&key.about), key.section()),
+        false => format!("\n[{}]\n", key.section()),
+    };
+    toml_text(header, |key| {
+        if key.switch {
+            return Some(String::new());
         }
-        match &key.default {
-            Some(value) => text.push_str(&format!("{} = {value}\n", key.name())),
-            None => text.push_str(&format!("# {} =\n", key.name())),
-        }
-        Some(text)
+        let comment = comment(&key.about);
+        Some(match &key.default {
+            Some(value) => format!("\n{comment}{} = {value}\n", key.name()),
+            None => format!("\n{comment}# {} =\n", key.name()),
+        })
     })
+}
+
+fn comment(about: &str) -> String {
+    let lines = wrap(about, 98);
+    lines.iter().map(|line| format!("# {line}\n")).collect()
 }
 
 /// The reference of every key, as Markdown.
@@ -115,7 +134,8 @@ const REFERENCE_HEAD: &str = "\
 
 Headgate runs without any configuration. A setting comes from, a later one winning: its default, the TOML file
 (`--config FILE`, else `headgate.toml` in the working directory if it is there), the environment, a flag.
-The environment variable of `gateway.listen` is `HEADGATE__GATEWAY__LISTEN`, and so on for every key.
+The environment variable of `gateway.listen` is `HEADGATE__GATEWAY__LISTEN`, and so on for every key. A table, as in
+`HEADGATE__KAFKA__PROPERTIES='{\"sasl.password\" = \"...\"}'`, is laid over the file's; `{}` empties it.
 
 The configuration is validated whole before anything is opened or bound: a key that is unknown or a value that is not
 allowed ends the start with exit code 78 and an error with the key, where it was set, the value and what is allowed.
@@ -123,14 +143,18 @@ allowed ends the start with exit code 78 and an error with the key, where it was
 `headgate config print --defaults` prints a commented file to start from.
 ";
 
-fn toml_text(mut line: impl FnMut(&Key) -> Option<String>) -> String {
+/// Each key's text, and before the first of a section its header.
+fn toml_text(
+    header: impl Fn(&Key) -> String,
+    mut line: impl FnMut(&Key) -> Option<String>,
+) -> String {
     let mut text = String::new();
     let mut section = String::new();
     for key in keys() {
         let Some(line) = line(&key) else { continue };
         if key.section() != section {
             section = key.section();
-            text.push_str(&format!("\n[{section}]\n"));
+            text.push_str(&header(&key));
         }
         text.push_str(&line);
     }
@@ -144,11 +168,21 @@ pub(super) fn keys() -> Vec<Key> {
     let schema = settings.into_generator().into_root_schema_for::<Config>();
     let defaults = Table::try_from(Config::default()).unwrap_or_default();
     let mut keys = Vec::new();
-    collect(schema.as_value(), &mut Vec::new(), &defaults, &mut keys);
+    collect(
+        (schema.as_value(), false),
+        &mut Vec::new(),
+        &defaults,
+        &mut keys,
+    );
     keys
 }
 
-fn collect(schema: &Json, above: &mut Vec<String>, defaults: &Table, out: &mut Vec<Key>) {
+fn collect(
+    (schema, absent): (&Json, bool),
+    above: &mut Vec<String>,
+    defaults: &Table,
+    out: &mut Vec<Key>,
+) {
     let Some(properties) = schema.get("properties").and_then(Json::as_object) else {
         return;
     };
@@ -158,22 +192,42 @@ fn collect(schema: &Json, above: &mut Vec<String>, defaults: &Table, out: &mut V
     for (name, property) in plain {
         let mut path = above.clone();
         path.push(name.clone());
-        let about = property
-            .get("description")
-            .and_then(Json::as_str)
-            .unwrap_or_default();
-        let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
         out.push(Key {
             default: lookup(defaults, &path).cloned(),
             path,
-            about,
+            about: about(property),
+            switch: false,
+            absent,
         });
     }
     for (name, property) in sections {
         above.push(name.clone());
-        collect(property, above, defaults, out);
+        let switch = may_be_null(property);
+        if switch {
+            out.push(Key {
+                path: above.clone(),
+                about: about(property),
+                default: None,
+                switch,
+                absent: true,
+            });
+        }
+        collect((property, absent || switch), above, defaults, out);
         above.pop();
     }
+}
+
+/// The description, in one line.
+fn about(property: &Json) -> String {
+    let about = property.get("description").and_then(Json::as_str);
+    let words = about.unwrap_or_default().split_whitespace();
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether it may be left out without a default in its place.
+fn may_be_null(property: &Json) -> bool {
+    let types = property.get("type").and_then(Json::as_array);
+    types.is_some_and(|types| types.iter().any(|name| name == "null"))
 }
 
 fn lookup<'a>(table: &'a Table, path: &[String]) -> Option<&'a Value> {

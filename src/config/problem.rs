@@ -32,12 +32,14 @@ impl Problem {
         }
     }
 
-    /// The value of `key` breaks a rule; `setting` is what set it, if anything did.
+    /// The value of `key` breaks a rule; `setting` is what set it, if anything did, or what is wrong in it.
     pub(crate) fn rule(key: String, setting: Option<&Setting>, reason: String) -> Self {
+        // Of a table the value that stands under `key` is not the one that was set: it may be a password.
+        let whole = setting.filter(|setting| setting.key() == key);
         Self {
-            key,
             origin: setting.map(|setting| setting.origin.clone()),
-            value: setting.map(|setting| setting.value.to_string()),
+            value: whole.map(|setting| setting.value.to_string()),
+            key,
             reason,
         }
     }

@@ -44,6 +44,51 @@ fn a_later_layer_wins() {
 }
 
 #[test]
+fn a_table_in_the_environment_is_laid_over_the_files() {
+    let toml =
+        "[kafka.properties]\n'security.protocol' = 'SASL_SSL'\n'sasl.password' = 'of the file'\n";
+    let name = "HEADGATE__KAFKA__PROPERTIES";
+    let variable = r#"{"sasl.password" = "of the environment", "client.rack" = 1}"#;
+    let loaded = loading(toml, &[(name, variable)], vec![]).expect("valid");
+    let properties: Vec<(&str, &str)> = loaded.config.kafka.properties.iter().map(pair).collect();
+    let expected = [
+        ("client.rack", "1"),
+        ("sasl.password", "of the environment"),
+        ("security.protocol", "SASL_SSL"),
+    ];
+    assert_eq!(properties, expected);
+    let printed = effective(&loaded);
+    let said = "/headgate.toml:2, environment variable HEADGATE__KAFKA__PROPERTIES";
+    let found = printed
+        .lines()
+        .find(|line| line.starts_with("properties = ") && line.contains("SASL_SSL"));
+    assert!(found.is_some_and(|line| line.ends_with(said)), "{printed}");
+    // An empty one says that there are none.
+    let loaded = loading(toml, &[(name, "{}")], vec![]).expect("valid");
+    assert!(loaded.config.kafka.properties.is_empty());
+}
+
+fn pair<'a>((name, value): (&'a String, &'a String)) -> (&'a str, &'a str) {
+    (name, value)
+}
+
+#[test]
+fn what_is_wrong_in_a_table_is_told_by_its_place_without_the_other_values() {
+    let toml = "[stream]\nkind = 'kafka'\n[kafka]\nbootstrap_servers = ['a:1']\n[kafka.properties]\nacks = '1'\n\
+                'client.rack' = 'r'\n";
+    let variable = r#"{"sasl.password" = "hunter2", "check.crcs" = "false"}"#;
+    let environment = [("HEADGATE__KAFKA__PROPERTIES", variable)];
+    let error = loading(toml, &environment, vec![]).expect_err("two are refused");
+    for part in [
+        "headgate.toml:6: kafka.properties: acks cannot be set",
+        "environment variable HEADGATE__KAFKA__PROPERTIES: kafka.properties: check.crcs cannot be set",
+    ] {
+        assert!(error.contains(part), "{part:?} is not in:\n{error}");
+    }
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
 fn an_unknown_key_names_file_line_value_and_the_key_that_was_meant() {
     let error = loading(
         "data_dir = 'a'\n\n[gateway]\nlisten = '127.0.0.1:0'\n\n[gateway.admin]\nlisen = 'x'\n",
@@ -144,6 +189,22 @@ fn the_printed_defaults_are_the_defaults() {
 }
 
 #[test]
+fn a_section_that_switches_something_on_is_not_among_the_printed_defaults() {
+    let printed = super::defaults();
+    assert!(printed.contains("\n# [kafka.msk_iam]\n"), "{printed}");
+    let loaded = loading(&printed, &[], vec![]).expect("valid");
+    assert_eq!(loaded.config.kafka.msk_iam, None);
+    let loaded = loading("[kafka.msk_iam]\n", &[], vec![]).expect("valid");
+    let again = loading(&effective(&loaded), &[], vec![]).expect("what was printed is valid");
+    assert_eq!(again.config.kafka.msk_iam, Some(Default::default()));
+    let reference = super::reference();
+    assert!(
+        reference.contains("| `kafka.msk_iam` | not set | How to authenticate"),
+        "{reference}"
+    );
+}
+
+#[test]
 fn every_key_says_what_it_means() {
     for key in super::print::keys() {
         assert!(
@@ -173,6 +234,43 @@ fn the_store_gives_up_before_the_sink_does() {
         error.contains("must be below sink.store_timeout_ms (60000)"),
         "{error}"
     );
+}
+
+#[test]
+fn the_sink_decodes_whatever_the_gateway_accepts() {
+    let toml = |depth: u32| format!("[gateway.limits]\ndepth_max = {depth}\n");
+    loading(&toml(128), &[], vec![]).expect("the sink's default");
+    let error = loading(&toml(129), &[], vec![]).expect_err("too deep for the sink");
+    let told =
+        "sink.data_depth_max: 128 is not allowed: must not be below gateway.limits.depth_max (129)";
+    assert!(error.contains(told), "{error}");
+}
+
+#[test]
+fn the_deadline_of_the_whole_end_is_above_the_sum_of_its_parts() {
+    let toml = |deadline_ms: u32, kafka: &str| {
+        format!(
+            "[gateway.timeouts]\ndrain_unready_ms = 1000\ndrain_deadline_ms = 200\n[sink]\ndrain_deadline_ms = 30\n\
+             [shutdown]\ndeadline_ms = {deadline_ms}\n[kafka]\nbootstrap_servers = ['a:1']\nclose_deadline_ms = 4\n\
+             {kafka}"
+        )
+    };
+    let kafka = "[stream]\nkind = 'kafka'\n";
+    for (sum, kafka) in [(1_230, ""), (1_234, kafka)] {
+        loading(&toml(sum + 1, kafka), &[], vec![]).expect("above");
+        let error = loading(&toml(sum, kafka), &[], vec![]).expect_err("not above");
+        for part in [
+            format!("shutdown.deadline_ms = {sum}: {sum} is not allowed: must be above {sum}, "),
+            "gateway.timeouts.drain_unready_ms (1000), ".to_owned(),
+        ] {
+            assert!(error.contains(&part), "{part:?} is not in:\n{error}");
+        }
+        assert_eq!(
+            error.contains("kafka.close_deadline_ms (4)"),
+            !kafka.is_empty(),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! What can be asked of `headgate replay`.
 
+use std::collections::HashSet;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use headgate_schemas::event::Reason;
 use headgate_schemas::format::date_time_micros;
+use headgate_sink::table::Generation;
+
+use super::wanted::Wanted;
 
 /// `headgate replay`
 #[derive(Debug, Args)]
@@ -31,11 +36,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) strict: bool,
     /// stream: the generation whose tables are filled: <table>__GENERATION
-    #[arg(long, value_name = "GENERATION")]
-    pub(crate) into: Option<String>,
+    #[arg(long, value_name = "GENERATION", value_parser = Generation::new)]
+    pub(crate) into: Option<Generation>,
     /// stream: a part of a partition, such as events-0:100..200 (up to before 200); may be repeated
-    #[arg(long, value_name = "TOPIC-PARTITION:START..END", conflicts_with_all = ["since", "until", "topics"])]
-    pub(crate) offsets: Vec<String>,
+    #[arg(long, value_name = "TOPIC-PARTITION:START..END", value_parser = Wanted::parse, conflicts_with_all = ["since", "until", "topics"])]
+    pub(crate) offsets: Vec<Wanted>,
     /// stream: a topic; may be repeated [default: stream.topic, if it is no template]
     #[arg(long = "topic", value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
@@ -85,6 +90,16 @@ impl Arguments {
         if self.from == Origin::Stream && self.into.is_none() {
             return Some("--from stream needs --into, the generation to be filled".to_owned());
         }
+        let mut places = HashSet::new();
+        let mut offsets = self.offsets.iter();
+        if let Some(Wanted {
+            topic, partition, ..
+        }) = offsets.find(|wanted| !places.insert((&wanted.topic, wanted.partition)))
+        {
+            return Some(format!(
+                "--offsets names {topic}-{partition} twice: one range a partition"
+            ));
+        }
         let bounds = (self.since, self.until);
         matches!(bounds, (Some(since), Some(until)) if since >= until)
             .then(|| "--since must be before --until".to_owned())
@@ -92,7 +107,10 @@ impl Arguments {
 }
 
 /// Microseconds since the epoch.
-fn instant(text: &str) -> Result<i64, String> {
+///
+/// # Errors
+/// The text is neither a time nor a day.
+pub(crate) fn instant(text: &str) -> Result<i64, String> {
     date_time_micros(text)
         .or_else(|| date_time_micros(&format!("{text}T00:00:00Z")))
         .ok_or_else(|| "must be a time such as 2026-11-22T20:00:00Z, or a day (UTC)".to_owned())
@@ -130,6 +148,10 @@ mod tests {
             ("--from stream --into g --reason invalid", "--reason"),
             ("--from stream --since 2026-01-01", "--into"),
             (
+                "--from stream --into g --offsets e-0:1..2 --offsets e-0:4..",
+                "e-0 twice",
+            ),
+            (
                 "--from bad_events --since 2026-01-02 --until 2026-01-01",
                 "--since",
             ),
@@ -142,10 +164,16 @@ mod tests {
         }
         for line in [
             "--from bad_events --type a --type b --reason invalid --since 2026-01-01 --source s",
-            "--from stream --into g --offsets e-0:1..2",
+            "--from stream --into g --offsets e-0:1..2 --offsets e-1:1..2",
         ] {
             assert_eq!(parse(line).expect(line).problem(), None, "{line}");
         }
-        assert!(parse("--from bad_events --reason bad").is_err());
+        for wrong in [
+            "--from bad_events --reason bad",
+            "--from stream --into Far",
+            "--from stream --into g --offsets e-0:1",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use headgate_stream::log::{Partition, Position, Reader, Records, StreamId};
 use tokio::sync::mpsc;
 
 use self::making::{Making, received};
-use self::reader::BadEvents;
+use self::reader::{BadEvents, Made};
 use super::filter::Filter;
 use super::known::Known;
 use super::rows::{self, Row, Rows};
@@ -140,7 +140,7 @@ impl Run {
         Box::new(BadEvents::new(self))
     }
 
-    async fn work(mut self, deliveries: mpsc::Sender<Records>) -> Result<()> {
+    async fn work(mut self, deliveries: &mpsc::Sender<Made>) -> Result<()> {
         let mut follows = self.after.clone();
         for (number, file) in (1_u64..).zip(std::mem::take(&mut self.files)) {
             let cannot = || {
@@ -161,12 +161,12 @@ impl Run {
                 if making.bytes >= DELIVERY_BYTES_MAX {
                     let end = Position::new(&format!("{}.{number}.{row}", self.number));
                     let made = std::mem::take(&mut making);
-                    follows = self.hand(made, follows, end, &deliveries).await;
+                    follows = self.hand(made, follows, end, deliveries).await;
                 }
             }
             if making.events > 0 {
                 let end = Position::new(&format!("{}.{number}.{row}", self.number));
-                follows = self.hand(making, follows, end, &deliveries).await;
+                follows = self.hand(making, follows, end, deliveries).await;
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Run {
         making: Making,
         follows: Position,
         end: Position,
-        deliveries: &mpsc::Sender<Records>,
+        deliveries: &mpsc::Sender<Made>,
     ) -> Position {
         let records = Records {
             partition: partition(),
@@ -188,7 +188,7 @@ impl Run {
         };
         self.tracker.handed(&partition(), &end, making.events);
         // Nobody takes it: the sink has ended.
-        drop(deliveries.send(records).await);
+        drop(deliveries.send(Made::Records(records)).await);
         end
     }
 

@@ -1,9 +1,9 @@
 //! A part of Kafka's stream, read once more into tables of their own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use anyhow::{Error, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use headgate_schemas::event::Event;
 use headgate_schemas::registry::Registry;
 use headgate_sink::store::Store;
@@ -31,7 +31,7 @@ pub(crate) struct Filling {
 /// The generation, and Kafka, before anything is asked of it.
 ///
 /// # Errors
-/// The stream is not Kafka, or the generation's name is not allowed.
+/// The stream is not Kafka, or a table of the generation could not have its name.
 pub(crate) fn open(
     arguments: &Arguments,
     config: &Config,
@@ -41,7 +41,8 @@ pub(crate) fn open(
         config.stream.kind == StreamKind::Kafka,
         "--from stream needs stream.kind = \"kafka\": the journal forgets what has landed"
     );
-    let generation = Generation::new(arguments.into.as_deref().unwrap_or_default())?;
+    let generation = arguments.into.clone();
+    let generation = generation.context("--from stream needs --into")?;
     let tables: Vec<&str> = schemas.families().map(|(table, _)| table).collect();
     generation.check(&tables)?;
     let kafka = Kafka::new(config.kafka.clone(), &prometheus::Registry::new())?;
@@ -70,7 +71,7 @@ impl Filling {
         let plan = match Plan::read(store, &generation).await? {
             Some(plan) => plan,
             None => {
-                let ranges = block_in_place(|| ranges(&kafka, &asked, arguments.allow_missing))?;
+                let ranges = block_in_place(|| ranges(&kafka, &asked, arguments))?;
                 let plan = Plan::new(cluster.clone(), fingerprint, asked.clone(), ranges, now_ms);
                 plan.fix(store, &generation).await?
             }
@@ -96,15 +97,22 @@ impl Filling {
 fn asked(arguments: &Arguments, config: &Config) -> Result<Asked> {
     let topics = match arguments.topics.is_empty() && arguments.offsets.is_empty() {
         true => vec![default_topic(config)?],
-        false => arguments.topics.clone(),
+        false => each_once(&arguments.topics),
     };
     Ok(Asked {
         topics,
-        types: arguments.types.clone(),
-        offsets: arguments.offsets.clone(),
+        types: each_once(&arguments.types),
+        offsets: arguments.offsets.iter().map(Wanted::to_string).collect(),
         since_micros: arguments.since,
         until_micros: arguments.until,
     })
+}
+
+/// In an order of its own, so that neither a repetition nor the order on the command line makes another plan. A topic
+/// named twice would have each partition in the plan twice, and that plan holds for good.
+fn each_once(names: &[String]) -> Vec<String> {
+    let names: BTreeSet<String> = names.iter().cloned().collect();
+    names.into_iter().collect()
 }
 
 /// The one topic of valid events.
@@ -120,34 +128,22 @@ fn default_topic(config: &Config) -> Result<String> {
 }
 
 /// What is asked for, as offsets of now.
-fn ranges(kafka: &Kafka, asked: &Asked, allow_missing: bool) -> Result<Vec<Range>> {
-    match asked.offsets.is_empty() {
+fn ranges(kafka: &Kafka, asked: &Asked, arguments: &Arguments) -> Result<Vec<Range>> {
+    let allow_missing = arguments.allow_missing;
+    match arguments.offsets.is_empty() {
         true => by_time(kafka, asked, allow_missing),
-        false => by_offset(kafka, asked, allow_missing),
+        false => by_offset(kafka, &arguments.offsets, allow_missing),
     }
 }
 
-fn by_offset(kafka: &Kafka, asked: &Asked, allow_missing: bool) -> Result<Vec<Range>> {
-    let wanted: Result<Vec<Wanted>> = asked.offsets.iter().map(|o| Wanted::parse(o)).collect();
-    let wanted = wanted?;
+fn by_offset(kafka: &Kafka, wanted: &[Wanted], allow_missing: bool) -> Result<Vec<Range>> {
     let mut topics: Vec<&str> = wanted.iter().map(|wanted| wanted.topic.as_str()).collect();
     topics.sort_unstable();
     topics.dedup();
     let topics: Vec<Topic> = topics.into_iter().map(Topic::new).collect();
     let extents = kafka.extents(&topics)?;
-    let mut seen = HashSet::new();
-    let mut ranges = Vec::new();
-    for wanted in &wanted {
-        let place = (wanted.topic.as_str(), wanted.partition);
-        ensure!(
-            seen.insert(place),
-            "--offsets names {}-{} twice: one range a partition",
-            place.0,
-            place.1
-        );
-        ranges.push(wanted.within(&extents)?);
-    }
-    present(ranges, &extents, allow_missing)
+    let ranges: Result<Vec<Range>> = wanted.iter().map(|one| one.within(&extents)).collect();
+    present(ranges?, &extents, allow_missing)
 }
 
 fn by_time(kafka: &Kafka, asked: &Asked, allow_missing: bool) -> Result<Vec<Range>> {
@@ -194,6 +190,30 @@ fn keep(types: &[String]) -> Keep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_named_twice_or_in_another_order_is_asked_for_once_and_alike() {
+        let arguments = |line: &str| -> Arguments {
+            #[derive(clap::Parser)]
+            struct Line {
+                #[command(flatten)]
+                arguments: Arguments,
+            }
+            let line = format!("replay --from stream --into g {line}");
+            let line: Result<Line, _> = clap::Parser::try_parse_from(line.split_whitespace());
+            line.expect("arguments").arguments
+        };
+        let asked = |line: &str| asked(&arguments(line), &Config::default()).expect("asked");
+        let once = asked("--topic a --topic b --type x --type y");
+        assert_eq!(
+            asked("--topic b --topic a --topic b --type y --type x --type y"),
+            once
+        );
+        assert_eq!(once.topics, ["a", "b"]);
+        let offsets = asked("--offsets a-1:2.. --offsets a-0:..7");
+        assert_eq!(offsets.offsets, ["a-1:2..", "a-0:..7"]);
+        assert!(offsets.topics.is_empty());
+    }
 
     #[test]
     fn records_are_kept_by_their_type() {

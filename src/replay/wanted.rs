@@ -1,5 +1,7 @@
 //! Parts of partitions as they are asked for, held against what is there.
 
+use std::fmt;
+
 use anyhow::{Context, Result, ensure};
 use headgate_stream::kafka::Range;
 
@@ -17,7 +19,7 @@ impl Wanted {
     ///
     /// # Errors
     /// The text has another form.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let parse = || {
             let (place, offsets) = text.rsplit_once(':')?;
             let (topic, partition) = place.rsplit_once('-')?;
@@ -33,10 +35,8 @@ impl Wanted {
                 end: side(end)?,
             })
         };
-        parse().with_context(|| {
-            format!(
-                "--offsets {text}: must be TOPIC-PARTITION:START..END, such as events-0:100..200"
-            )
+        parse().ok_or_else(|| {
+            "must be TOPIC-PARTITION:START..END, such as events-0:100..200".to_owned()
         })
     }
 
@@ -62,6 +62,15 @@ impl Wanted {
             end,
             ..there.clone()
         })
+    }
+}
+
+/// As [`Wanted::parse`] reads it.
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = |side: Option<i64>| side.map_or(String::new(), |offset| offset.to_string());
+        let (start, end) = (side(self.start), side(self.end));
+        write!(f, "{}-{}:{start}..{end}", self.topic, self.partition)
     }
 }
 
@@ -109,7 +118,11 @@ mod tests {
     #[test]
     fn offsets_are_read_and_held_against_what_is_there() {
         let there = [range(100, 200)];
-        let within = |text: &str| Wanted::parse(text).and_then(|wanted| wanted.within(&there));
+        let within = |text: &str| {
+            let wanted = Wanted::parse(text).map_err(anyhow::Error::msg)?;
+            assert_eq!(wanted.to_string(), text);
+            wanted.within(&there)
+        };
         assert_eq!(
             within("my-events-3:120..130").expect("there"),
             range(120, 130)
@@ -123,10 +136,10 @@ mod tests {
             ("my-events-3:120..201", "my-events-3:100..200 is"),
             ("my-events-3:130..120", "my-events-3:100..200 is"),
             ("my-events-4:120..130", "no partition my-events-4"),
-            ("my-events-3", "--offsets"),
-            ("my-events:1..2", "--offsets"),
-            ("-3:1..2", "--offsets"),
-            ("my-events-3:-1..2", "--offsets"),
+            ("my-events-3", "TOPIC-PARTITION"),
+            ("my-events:1..2", "TOPIC-PARTITION"),
+            ("-3:1..2", "TOPIC-PARTITION"),
+            ("my-events-3:-1..2", "TOPIC-PARTITION"),
         ] {
             let error = within(text).expect_err(text).to_string();
             assert!(error.contains(said), "{text}: {error}");

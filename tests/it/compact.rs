@@ -227,9 +227,9 @@ fn a_compactor_that_runs_on_serves_its_metrics_and_ends_well_on_sigterm() {
 #[test]
 fn a_time_that_is_none_is_refused_by_its_flag() {
     let refused = Lake::directory().output(&["sink", "compact", "--once", "--from", "yesterday"]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(64));
     assert!(
-        stderr(&refused).contains("--from yesterday: not a time"),
+        stderr(&refused).contains("invalid value 'yesterday' for '--from <TIME>'"),
         "{}",
         stderr(&refused)
     );

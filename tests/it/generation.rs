@@ -215,10 +215,6 @@ fn by_offset(streamed: &Streamed) {
             &["--into", "far", "--offsets", "nothing-0:1..2"],
             "\"nothing\" does not exist",
         ),
-        (
-            &["--into", "Far", "--offsets", "events-0:1..2"],
-            "generation `Far`",
-        ),
     ] {
         let output = streamed.replay(arguments).output().expect("it runs");
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");

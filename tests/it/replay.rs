@@ -225,6 +225,16 @@ fn what_cannot_be_replayed_is_refused_with_the_reason() {
         (&["--from", "stream"], 64, "--into"),
         (&["--from", "bad_events", "--into", "g"], 64, "--into"),
         (
+            &["--from", "stream", "--into", "Far"],
+            64,
+            "generation `Far`",
+        ),
+        (
+            &["--from", "stream", "--into", "g", "--offsets", "events-0:1"],
+            64,
+            "TOPIC-PARTITION:START..END",
+        ),
+        (
             &["--from", "bad_events", "--since", "today"],
             64,
             "2026-11-22",

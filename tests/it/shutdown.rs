@@ -58,7 +58,10 @@ fn a_second_process_on_the_same_directory_is_refused() {
 fn a_second_signal_ends_the_process_at_once() {
     let site = Site::new();
     // A drain that would take minutes.
-    let mut up = site.up_with(&[("HEADGATE__GATEWAY__TIMEOUTS__DRAIN_UNREADY_MS", "300000")]);
+    let mut up = site.up_with(&[
+        ("HEADGATE__GATEWAY__TIMEOUTS__DRAIN_UNREADY_MS", "300000"),
+        ("HEADGATE__SHUTDOWN__DEADLINE_MS", "400000"),
+    ]);
     up.signal(Signal::TERM);
     crate::harness::wait_for("the drain to begin", || {
         (up.admin("/ready").status == 503).then_some(())

@@ -42,6 +42,25 @@ fn values_that_only_look_alike_do_not_share_a_topic() {
 }
 
 #[test]
+fn pairs_of_values_do_not_share_a_topic_nor_that_of_the_rest() {
+    let both = template("e.{type}.{source}", 100);
+    let pairs = [
+        ("a", "b"),
+        ("a.b", "c"),
+        ("a", "b.c"),
+        ("a-b", "c"),
+        ("a", "b-c"),
+        ("other", "other"),
+    ];
+    let mut made: std::collections::HashSet<Topic> = pairs
+        .iter()
+        .map(|(kind, source)| both.topic(kind, source).unwrap())
+        .collect();
+    made.insert(both.fallback());
+    assert_eq!(made.len(), pairs.len() + 1, "{made:?}");
+}
+
+#[test]
 fn past_the_bound_known_values_keep_their_topics_and_new_ones_get_none() {
     let bounded = template("e.{source}", 2);
     let one = bounded.topic("", "one");
@@ -59,6 +78,7 @@ fn a_plain_name_is_no_template_and_what_is_wrong_is_told() {
         ("e.{kind}", "{kind}"),
         ("e.{type", "without"),
         ("e.{type}{source}", "between"),
+        ("e.{type}-{source}", "dot between"),
         ("e.{type}.{type}", "twice"),
         ("e f.{type}", "e f."),
         ("a/b", "a/b"),
@@ -73,8 +93,8 @@ fn a_plain_name_is_no_template_and_what_is_wrong_is_told() {
 
 #[test]
 fn the_pattern_is_of_all_names_and_text_is_taken_literally() {
-    let both = template("ev.{type}-{source}", 1);
-    assert_eq!(both.pattern(), "ev[.][a-zA-Z0-9._-]+-[a-zA-Z0-9._-]+");
-    assert!(both.matches("ev.a-b") && both.matches(both.fallback().as_str()));
-    assert!(!both.matches("ev.a") && !both.matches("bad_events") && !both.matches("xev.a-b"));
+    let both = template("ev.{type}-.{source}", 1);
+    assert_eq!(both.pattern(), "ev[.][a-zA-Z0-9._-]+-[.][a-zA-Z0-9._-]+");
+    assert!(both.matches("ev.a-.b") && both.matches(both.fallback().as_str()));
+    assert!(!both.matches("ev.a") && !both.matches("bad_events") && !both.matches("xev.a-.b"));
 }

@@ -84,7 +84,7 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         "headgate_sink_quarantined_rows_total",
         "counter",
         &["reason"],
-        "Records that could not be decoded and landed in bad_events: envelope, unknown_schema, undecodable.",
+        "Records that could not be decoded and landed in bad_events: malformed, envelope, unknown_schema, undecodable.",
     ),
     (
         "headgate_sink_encode_seconds",

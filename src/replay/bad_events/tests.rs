@@ -396,3 +396,20 @@ async fn more_replayed_events_than_may_be_held_are_an_error_that_says_what_to_do
     let error = begun.err().expect("18 are noted").to_string();
     assert!(error.contains("replay.replayed_events_max, 17"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_whose_reading_breaks_off_does_not_end_well() {
+    let world = World::new().await;
+    let mut run = world.begin(world.store(), Filter::default()).await;
+    run.clock = Arc::new(|| panic!("a task that panics"));
+    let (counts, outcome) = land(run, world.store()).await;
+    assert_eq!((counts.landed, outcome.is_err()), (0, true), "{outcome:?}");
+
+    let run = world.begin(world.store(), Filter::default()).await;
+    for file in run.files.iter().skip(1) {
+        world.store().delete(&file.path).await.expect("deleted");
+    }
+    let (_, outcome) = land(run, world.store()).await;
+    let said = outcome.expect_err("two files are gone");
+    assert!(said.contains("cannot read"), "{said}");
+}

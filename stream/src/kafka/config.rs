@@ -61,8 +61,9 @@ pub struct Config {
     /// Topics that were deleted and made anew, and how often: a reader that finds other records than it had read stops
     /// and says so; raising the topic's number here makes it read the new topic from its start, as new partitions.
     pub recreated: BTreeMap<String, u32>,
-    /// How to authenticate to a cluster of Amazon MSK by IAM; with it `security.protocol` is `SASL_SSL` and
-    /// `sasl.mechanism` is `OAUTHBEARER`. Topics must be there: they are not made. Default: not at all.
+    /// How to authenticate to a cluster of Amazon MSK by IAM. The section turns it on, even without a key in it: then
+    /// `security.protocol` is `SASL_SSL` and `sasl.mechanism` is `OAUTHBEARER`. Topics must be there: they are not made.
+    /// Default: not set, no IAM.
     pub msk_iam: Option<MskIam>,
     /// Further settings of librdkafka by their own names, such as `security.protocol` or `sasl.mechanism`. Those that
     /// the promises of this backend rest on are refused.

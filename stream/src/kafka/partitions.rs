@@ -167,7 +167,11 @@ impl Partitions {
             Ok(mark) => {
                 slot.last = mark;
                 slot.next = mark.map_or(slot.bounds.start, |mark| mark.offset + 1);
-                slot.state = State::Reading;
+                // Nothing is left of a range that was read before: what became of its records since is all the same.
+                slot.state = match slot.bounds.end.is_some_and(|end| slot.next >= end) {
+                    true => State::Ended,
+                    false => State::Reading,
+                };
             }
             Err(reason) => slot.fail(deliveries, reason),
         }
@@ -314,8 +318,9 @@ impl Partitions {
         asking
     }
 
-    /// What the partition's extent, from `low` to before `high`, means for its reading. Gives how many offsets are gone
-    /// if it must be fetched anew: after a gap, or because it was doubted, which compares its last record.
+    /// What the partition's extent, from `low` to before `high`, means for its reading. Gives how many offsets are gone,
+    /// of a range only those in it, if it must be fetched anew: after a gap, or because it was doubted, which compares its
+    /// last record.
     pub(super) fn extent(
         &mut self,
         place: &Place,
@@ -335,7 +340,8 @@ impl Partitions {
             .filter(|_| checking)
             .map_or(slot.next, |mark| mark.offset);
         if needed < low {
-            let gone = u64::try_from(low - slot.next).unwrap_or(0);
+            let wanted = slot.bounds.end.map_or(low, |end| end.min(low));
+            let gone = u64::try_from(wanted - slot.next).unwrap_or(0);
             if gone > 0 {
                 deliveries.gap(&slot.name, slot.generation, slot.follows.clone(), gone, low);
             }

@@ -27,9 +27,13 @@ struct Desk {
 
 impl Desk {
     async fn sought(position: &Position) -> Self {
+        Self::sought_within(Bounds::default(), position).await
+    }
+
+    async fn sought_within(bounds: Bounds, position: &Position) -> Self {
         let deliveries = Deliveries::new(1 << 20);
         let mut partitions = Partitions::new(BTreeMap::new());
-        let name = partitions.assign(place());
+        let name = partitions.assign_within(place(), bounds);
         deliveries.assigned(vec![name.clone()]);
         assert!(matches!(deliveries.next().await, Ok(Delivery::Assigned(_))));
         let mut desk = Self {
@@ -148,6 +152,32 @@ async fn what_retention_took_is_a_gap_once_and_the_chain_goes_on() {
     desk.start();
     assert_eq!(desk.extent(8, 8), Some(0));
     assert!(desk.next().is_none());
+}
+
+#[tokio::test]
+async fn of_a_range_only_its_own_offsets_can_be_gone() {
+    let range = Bounds {
+        start: 5,
+        end: Some(10),
+    };
+    let at = |offset| Mark::of(&message(offset, "landed")).position();
+    let mut desk = Desk::sought_within(range, &at(6)).await;
+    desk.start();
+    assert_eq!(desk.extent(20, 30), Some(3));
+    assert!(matches!(
+        desk.next(),
+        Some(Ok(Delivery::Gap {
+            records: Some(3),
+            ..
+        }))
+    ));
+    assert!(desk.partitions.end_ranges(&desk.deliveries));
+    // All of it was read before: whatever retention took since, there is nothing to fetch or to miss.
+    let mut desk = Desk::sought_within(range, &at(9)).await;
+    assert_eq!(desk.partitions.start_due(Instant::now()), []);
+    assert_eq!(desk.extent(20, 30), None);
+    assert!(desk.next().is_none());
+    assert!(desk.partitions.end_ranges(&desk.deliveries));
 }
 
 #[tokio::test]

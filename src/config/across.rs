@@ -1,0 +1,55 @@
+//! What settings of one section demand of another's.
+
+use super::{Config, StreamKind};
+
+/// Each rule that is broken: its dotted key, and what is wrong.
+pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
+    let depth = depth(config).map(|reason| ("sink.data_depth_max", reason));
+    let drain = drain(config).map(|reason| ("shutdown.deadline_ms", reason));
+    let broken = depth.into_iter().chain(drain);
+    broken
+        .map(|(key, reason)| (key.to_owned(), reason))
+        .collect()
+}
+
+/// What the gateway accepts the sink must decode: else it would land as a bad event that no replay can mend.
+fn depth(config: &Config) -> Option<String> {
+    let (taken, decoded) = (config.gateway.limits.depth_max, config.sink.data_depth_max);
+    (decoded < taken).then(|| {
+        format!("{decoded} is not allowed: must not be below gateway.limits.depth_max ({taken})")
+    })
+}
+
+/// The parts end one after the other, and the process ends them by force at the deadline: what the last one is given
+/// must still be left by then.
+fn drain(config: &Config) -> Option<String> {
+    let timeouts = &config.gateway.timeouts;
+    let mut steps = vec![
+        (
+            "gateway.timeouts.drain_unready_ms",
+            timeouts.drain_unready_ms,
+        ),
+        (
+            "gateway.timeouts.drain_deadline_ms",
+            timeouts.drain_deadline_ms,
+        ),
+        ("sink.drain_deadline_ms", config.sink.drain_deadline_ms),
+    ];
+    if config.stream.kind == StreamKind::Kafka {
+        steps.push(("kafka.close_deadline_ms", config.kafka.close_deadline_ms));
+    }
+    let sum = steps
+        .iter()
+        .fold(0_u64, |sum, (_, ms)| sum.saturating_add(*ms));
+    let deadline_ms = config.shutdown.deadline_ms;
+    (deadline_ms <= sum).then(|| {
+        let steps: Vec<String> = steps
+            .iter()
+            .map(|(key, ms)| format!("{key} ({ms})"))
+            .collect();
+        format!(
+            "{deadline_ms} is not allowed: must be above {sum}, the sum of {}",
+            steps.join(", ")
+        )
+    })
+}
