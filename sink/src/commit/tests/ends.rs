@@ -63,3 +63,24 @@ async fn a_record_that_is_missing_below_others_is_a_broken_log() {
         assert!(error.contains(&path(missing)), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_checkpoints_of_a_span_are_listed_and_no_later_ones() {
+    let (store, log) = (Memory::new(), folder(&id()));
+    for n in 1..=3_000 {
+        let path = checkpoint::path(&log, n * 2);
+        store.create(&path, "{}".into()).await.unwrap();
+    }
+    let before = store.requests();
+    let listed = checkpoint::listed(&store, &log, &(101..=200))
+        .await
+        .unwrap();
+    assert_eq!(listed, (51..=100).map(|n| n * 2).collect::<Vec<_>>());
+    assert_eq!((store.requests() - before).lists, 1);
+    let listed = checkpoint::listed(&store, &log, &(1..=5_000))
+        .await
+        .unwrap();
+    assert_eq!(listed.len(), 2_500);
+    let listed = checkpoint::listed(&store, &log, &(5_999..=9_000)).await;
+    assert_eq!(listed.unwrap(), [6_000]);
+}
