@@ -15,6 +15,7 @@ use crate::{
     commit::{self, File, Log, Outcome, Proposal, Range},
     retry::PAUSE_MIN,
     store,
+    sweep::COMPACTED,
 };
 
 /// What came of one set of files.
@@ -119,7 +120,7 @@ impl Compactor {
         let mut files = Vec::new();
         for (part, written) in written.into_iter().enumerate() {
             let path = format!(
-                "{}/compact-{attempt}-00000-{}-{part}.parquet",
+                "{}/{COMPACTED}{attempt}-00000-{}-{part}.parquet",
                 set.folder, set.fingerprint
             );
             files.push(self.upload(set, path, written).await?);

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     commit::{DataFile, Snapshot},
     sink::tests::{NOW_MICROS, SCHEMA, World, config},
-    sweep::sweep,
+    sweep::{Cuts, sweep},
     table::tests::registry,
     testing::memory::Memory,
 };
@@ -47,6 +47,15 @@ async fn files(store: &Memory) -> Vec<DataFile> {
     let snapshot = Snapshot::read(&store.steady()).await.unwrap();
     let files = snapshot.tables().flat_map(|(_, files)| files);
     files.cloned().collect()
+}
+
+/// What is written is as old as the first says, whoever wrote it.
+fn cuts(written_ms: i64, replaced_ms: i64) -> Cuts {
+    Cuts {
+        landed_ms: written_ms,
+        compacted_ms: written_ms,
+        replaced_ms,
+    }
 }
 
 fn data_files(store: &Memory) -> BTreeSet<String> {
@@ -129,10 +138,10 @@ async fn what_was_replaced_is_there_until_its_grace_is_over_and_nothing_else_is_
     let before = data_files(&world.store);
     once(&world.store).await;
     let at_ms = LATER_MICROS / 1_000;
-    assert_eq!(sweep(&world.store, at_ms, at_ms).await.unwrap(), 0);
+    assert_eq!(sweep(&world.store, cuts(at_ms, at_ms)).await.unwrap(), 0);
     assert!(data_files(&world.store).is_superset(&before));
     // Files of any age are looked at here: what is replaced is removed by when it was replaced.
-    let removed = sweep(&world.store, at_ms, at_ms + 1).await.unwrap();
+    let removed = sweep(&world.store, cuts(at_ms, at_ms + 1)).await.unwrap();
     assert_eq!(removed, before.len() as u64);
     assert_eq!(data_files(&world.store).len(), 4);
     world.assert_landed_once(200).await;
