@@ -8,7 +8,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use super::*;
 use crate::{
     commit::{DataFile, Snapshot},
-    sink::tests::{NOW_MICROS, SCHEMA, World, config},
+    sink::tests::{NOW_MICROS, SCHEMA, World, config, until},
     sweep::{Cuts, sweep},
     table::tests::registry,
     testing::memory::Memory,
@@ -217,6 +217,33 @@ async fn one_table_can_be_compacted_alone() {
     let shutdown = CancellationToken::new();
     let round = compactor.once(&shutdown, |step| assert_eq!(step.table, "other_1"));
     assert_eq!(round.await.unwrap().files_after, 2);
+    world.assert_landed_once(200).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rounds_that_fail_are_counted_and_told_until_one_is_good() {
+    let world = World::new();
+    land(&world, 0, 200).await;
+    let broken = "_commits/_compact/0/00000000000000000001.json";
+    world.store.create(broken, "{".into()).await.unwrap();
+    let compactor = compactor(&world.store, Filter::default());
+    let (health, shutdown) = (compactor.health(), CancellationToken::new());
+    let watch = async {
+        until(|| async { health.problem().is_some() }).await;
+        let problem = health.problem().unwrap();
+        assert!(problem.starts_with(ROUNDS_FAIL), "{problem}");
+        let families = compactor.parts.metrics.gather();
+        let mut counters = families
+            .iter()
+            .filter(|family| family.name() == "headgate_compact_failed_total");
+        let failed = counters.next().unwrap().get_metric()[0].get_counter();
+        assert!(failed.get_value() >= 1.0, "{failed:?}");
+        world.store.delete(broken).await.unwrap();
+        until(|| async { health.problem().is_none() }).await;
+        shutdown.cancel();
+    };
+    tokio::join!(compactor.run(&shutdown, |_| {}), watch);
+    assert_eq!(files(&world.store).await.len(), 4);
     world.assert_landed_once(200).await;
 }
 

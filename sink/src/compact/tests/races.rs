@@ -3,10 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::{
-    sink::tests::{GROUP, until},
-    testing::memory::Faults,
-};
+use crate::{sink::tests::GROUP, testing::memory::Faults};
 
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_operation_on_the_store_every_row_stays_there_once() {
