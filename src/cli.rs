@@ -189,7 +189,8 @@ pub(crate) enum Lake {
     },
     /// Removes files that no commit names and that are older than sink.orphan_grace_ms, as running sinks do now and then
     Sweep {
-        /// Removes younger ones too. Only while no sink runs on these tables: one would commit what was removed
+        /// Removes younger ones too, but for a compactor's. Only while no sink and no replay runs on these tables (`up`,
+        /// `sink`, `replay`): one would commit what was removed, and its rows would be lost. `sink compact` may run
         #[arg(long)]
         no_sink_runs: bool,
     },

@@ -39,6 +39,9 @@ use crate::{
     store::{self, Store},
 };
 
+/// What ails a compactor whose rounds end before their time.
+const ROUNDS_FAIL: &str = "nothing can be compacted";
+
 /// What a compactor works with.
 #[derive(Clone)]
 pub struct Parts {
@@ -107,8 +110,13 @@ impl Compactor {
     pub async fn run(&self, shutdown: &CancellationToken, mut told: impl FnMut(&Step) + Send) {
         let pause = Duration::from_millis(self.config.compact.interval_ms);
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.once(shutdown, &mut told).await {
-                tracing::error!(%error, "cannot compact; trying again");
+            match self.once(shutdown, &mut told).await {
+                Ok(_) => self.health.end(ROUNDS_FAIL),
+                Err(error) => {
+                    self.metrics.failed();
+                    self.health.begin(ROUNDS_FAIL);
+                    tracing::error!(%error, "cannot compact; trying again");
+                }
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}

@@ -33,4 +33,4 @@ pub use sink::{Error, Parts, Sink};
 
 /// The `source` of bad events that a sink makes of records which it cannot decode; their payload is a whole envelope.
 pub const QUARANTINE_SOURCE: &str = "headgate/sink";
-pub use sweep::sweep;
+pub use sweep::{Cuts, sweep};

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use headgate_sink::commit::{Check, check};
+use headgate_sink::{Cuts, sweep};
 use serde_json::json;
 
 use crate::cli::{self, exit};
@@ -41,13 +42,12 @@ pub(crate) async fn run(command: &cli::Lake, config: &Config) -> Result<u8> {
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default();
             let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-            let ago = |ms| now_ms.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX));
-            let before_ms = match no_sink_runs {
-                true => i64::MAX,
-                false => ago(config.sink.orphan_grace_ms),
-            };
-            let replaced_ms = ago(config.sink.compact.replaced_grace_ms);
-            let swept = headgate_sink::sweep(&*store, before_ms, replaced_ms).await;
+            let mut cuts = Cuts::of(&config.sink, now_ms);
+            if *no_sink_runs {
+                // Compactors are no sinks, and one may be at work: what it has written stays for its grace.
+                cuts.landed_ms = i64::MAX;
+            }
+            let swept = sweep(&*store, cuts).await;
             let files = swept.with_context(|| format!("cannot sweep {name}"))?;
             writeln!(
                 out,

@@ -5,6 +5,8 @@
 //! reads hundreds of objects and not a hundred thousand. Both are derived from the log and never needed: where one
 //! is missing or unreadable, what lies below it is read instead.
 
+use std::ops::RangeInclusive;
+
 use headgate_stream::log::StreamId;
 use serde::{Deserialize, Serialize};
 
@@ -129,18 +131,26 @@ fn understood<T>(read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// The sequences of the checkpoints after that one, in order.
+/// The sequences within the span at which a checkpoint ends, in order.
 pub(crate) async fn listed(
     store: &dyn Store,
     log: &str,
-    after: u64,
+    span: &RangeInclusive<u64>,
 ) -> Result<Vec<u64>, store::Error> {
-    let mut sequences = Vec::new();
-    let after = path(log, after);
-    store::each(store, &folder(log), &after, |object| {
-        sequences.extend(sequence_of(&object.path));
-    })
-    .await?;
+    let (mut sequences, mut after) = (Vec::new(), span.start() - 1);
+    while after < *span.end() {
+        // One for each sequence at most: of a long log, what comes behind the span is not listed again for each span.
+        let most = usize::try_from(span.end() - after).unwrap_or(usize::MAX);
+        let most = most.min(store::PAGE_OBJECTS);
+        let page = store.list(&folder(log), &path(log, after), most).await?;
+        let found = page.iter().filter_map(|object| sequence_of(&object.path));
+        sequences.extend(found.take_while(|sequence| span.contains(sequence)));
+        let last = page.last().and_then(|object| sequence_of(&object.path));
+        match last.filter(|_| page.len() == most) {
+            Some(last) if last > after => after = last,
+            _ => break,
+        }
+    }
     Ok(sequences)
 }
 

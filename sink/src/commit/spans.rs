@@ -69,8 +69,7 @@ pub(crate) async fn below_epochs(
     if span.is_empty() {
         return Ok(());
     }
-    // A checkpoint that reaches into the span may end behind it: the next one after its end is looked at too.
-    let listed = checkpoint::listed(store, log, span.start() - 1).await?;
+    let listed = checkpoint::listed(store, log, &span).await?;
     let pieces = pieces(span, &listed).into_iter();
     let mut read = stream::iter(pieces.map(|piece| piece.read(store, log))).buffered(READS_MAX);
     let mut head = None;

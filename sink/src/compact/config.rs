@@ -18,7 +18,8 @@ pub struct Config {
     /// `file_bytes_min` and `sink.row_group_bytes_max`. Default 512 MiB.
     pub file_bytes_max: u64,
     /// How long a file that was replaced stays in the store, in ms, at least 60,000: queries and loads that began before
-    /// read it. Default 86,400,000 (a day).
+    /// read it. Counted from when the compaction can be committed no more, `deadline_ms` after it was proposed. Default
+    /// 86,400,000 (a day).
     pub replaced_grace_ms: u64,
     /// Putting some files of one table and hour together is given up after this long, in ms, and after half of
     /// `sink.orphan_grace_ms`; a later round tries again. Default 3,600,000.

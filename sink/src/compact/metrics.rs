@@ -57,7 +57,8 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         "headgate_compact_failed_total",
         "counter",
         &[],
-        "Compactions that failed; the files stay as they are, and the next round tries again.",
+        "Compactions, and rounds that ended before their time, that failed; the files stay as they are, and the next \
+         round tries again.",
     ),
     (
         "headgate_compact_round_seconds",
@@ -133,7 +134,7 @@ impl Metrics {
         self.beaten.inc();
     }
 
-    /// A set of files is left as it is.
+    /// A set of files is left as it is, or all that a round did not come to.
     pub(super) fn failed(&self) {
         self.failed.inc();
     }

@@ -15,6 +15,7 @@ use crate::{
     commit::{self, File, Log, Outcome, Proposal, Range},
     retry::PAUSE_MIN,
     store,
+    sweep::COMPACTED,
 };
 
 /// What came of one set of files.
@@ -42,6 +43,9 @@ pub(super) enum Trouble {
     },
     #[error("it took longer than sink.compact.deadline_ms")]
     Late,
+    /// A defect: no input leads here.
+    #[error("putting the files together broke off: {0}")]
+    Panicked(String),
     #[error("the order to stop came")]
     Stopped,
 }
@@ -119,7 +123,7 @@ impl Compactor {
         let mut files = Vec::new();
         for (part, written) in written.into_iter().enumerate() {
             let path = format!(
-                "{}/compact-{attempt}-00000-{}-{part}.parquet",
+                "{}/{COMPACTED}{attempt}-00000-{}-{part}.parquet",
                 set.folder, set.fingerprint
             );
             files.push(self.upload(set, path, written).await?);
@@ -187,5 +191,21 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Trouble> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Trouble::Stopped)
+    done.map_err(|error| match error.is_panic() {
+        true => Trouble::Panicked(error.to_string()),
+        // The runtime ends.
+        false => Trouble::Stopped,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_and_no_order_to_stop() {
+        let trouble = blocking::<()>(|| panic!("a defect")).await.unwrap_err();
+        assert!(matches!(trouble, Trouble::Panicked(_)), "{trouble}");
+        assert!(trouble.to_string().contains("a defect"), "{trouble}");
+    }
 }

@@ -8,8 +8,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use super::*;
 use crate::{
     commit::{DataFile, Snapshot},
-    sink::tests::{NOW_MICROS, SCHEMA, World, config},
-    sweep::sweep,
+    sink::tests::{NOW_MICROS, SCHEMA, World, config, until},
+    sweep::{Cuts, sweep},
     table::tests::registry,
     testing::memory::Memory,
 };
@@ -47,6 +47,15 @@ async fn files(store: &Memory) -> Vec<DataFile> {
     let snapshot = Snapshot::read(&store.steady()).await.unwrap();
     let files = snapshot.tables().flat_map(|(_, files)| files);
     files.cloned().collect()
+}
+
+/// What is written is as old as the first says, whoever wrote it.
+fn cuts(written_ms: i64, replaced_ms: i64) -> Cuts {
+    Cuts {
+        landed_ms: written_ms,
+        compacted_ms: written_ms,
+        replaced_ms,
+    }
 }
 
 fn data_files(store: &Memory) -> BTreeSet<String> {
@@ -129,10 +138,10 @@ async fn what_was_replaced_is_there_until_its_grace_is_over_and_nothing_else_is_
     let before = data_files(&world.store);
     once(&world.store).await;
     let at_ms = LATER_MICROS / 1_000;
-    assert_eq!(sweep(&world.store, at_ms, at_ms).await.unwrap(), 0);
+    assert_eq!(sweep(&world.store, cuts(at_ms, at_ms)).await.unwrap(), 0);
     assert!(data_files(&world.store).is_superset(&before));
     // Files of any age are looked at here: what is replaced is removed by when it was replaced.
-    let removed = sweep(&world.store, at_ms, at_ms + 1).await.unwrap();
+    let removed = sweep(&world.store, cuts(at_ms, at_ms + 1)).await.unwrap();
     assert_eq!(removed, before.len() as u64);
     assert_eq!(data_files(&world.store).len(), 4);
     world.assert_landed_once(200).await;
@@ -208,6 +217,33 @@ async fn one_table_can_be_compacted_alone() {
     let shutdown = CancellationToken::new();
     let round = compactor.once(&shutdown, |step| assert_eq!(step.table, "other_1"));
     assert_eq!(round.await.unwrap().files_after, 2);
+    world.assert_landed_once(200).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rounds_that_fail_are_counted_and_told_until_one_is_good() {
+    let world = World::new();
+    land(&world, 0, 200).await;
+    let broken = "_commits/_compact/0/00000000000000000001.json";
+    world.store.create(broken, "{".into()).await.unwrap();
+    let compactor = compactor(&world.store, Filter::default());
+    let (health, shutdown) = (compactor.health(), CancellationToken::new());
+    let watch = async {
+        until(|| async { health.problem().is_some() }).await;
+        let problem = health.problem().unwrap();
+        assert!(problem.starts_with(ROUNDS_FAIL), "{problem}");
+        let families = compactor.parts.metrics.gather();
+        let mut counters = families
+            .iter()
+            .filter(|family| family.name() == "headgate_compact_failed_total");
+        let failed = counters.next().unwrap().get_metric()[0].get_counter();
+        assert!(failed.get_value() >= 1.0, "{failed:?}");
+        world.store.delete(broken).await.unwrap();
+        until(|| async { health.problem().is_none() }).await;
+        shutdown.cancel();
+    };
+    tokio::join!(compactor.run(&shutdown, |_| {}), watch);
+    assert_eq!(files(&world.store).await.len(), 4);
     world.assert_landed_once(200).await;
 }
 

@@ -69,12 +69,14 @@ impl Lander {
             (routed.groups, quarantine)
         })
         .await?;
+        // Numbers are groups', whether or not a file comes of each: behind them no name is taken.
+        let number = groups.len();
         let mut files = self
             .work(batch, groups, attempt, 0, &mut quarantine)
             .await?;
         if !quarantine.is_empty() {
             quarantine.count(&self.metrics);
-            let bad = self.quarantined(quarantine, attempt, files.len()).await?;
+            let bad = self.quarantined(quarantine, attempt, number).await?;
             files.extend(bad);
         }
         Ok(files)

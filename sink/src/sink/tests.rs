@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use arrow::array::AsArray;
 use bytes::Bytes;
-use headgate_schemas::event::{Data, Event};
+use headgate_schemas::event::{Data, Event, Reason, Rejected};
 use headgate_stream::{
     log::{Partition, Record, Topic},
     testing::memory::Memory as Stream,
@@ -321,6 +321,44 @@ async fn what_cannot_be_a_row_lands_among_the_bad_events_under_the_same_commit()
             .count(),
         1
     );
+}
+
+/// A table before `bad_events` has no sound row, so that there are fewer files than tables and hours.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_a_row_lands_beside_bad_events_of_the_same_batch_and_hour() {
+    let mut world = World::new();
+    world.schemas = Arc::new(SharedRegistry::new(registry(&[
+        ("a/1.json", SCHEMA),
+        ("thing/1.json", SCHEMA),
+    ])));
+    let text = String::from_utf8(event(1)).unwrap();
+    let broken = text
+        .replace("thing", "a")
+        .replace(r#""n": 1"#, r#""n": ?"#)
+        .into_bytes();
+    let mut rejected = Vec::new();
+    Rejected {
+        id: "r",
+        source: "test",
+        receivedtime: "2026-11-22T20:00:00Z",
+        reason: Reason::Invalid,
+        errors: &[],
+        rejected_type: None,
+        rejected_id: None,
+        rejected_source: None,
+        payload: b"{}",
+    }
+    .write(&mut rejected);
+    world.append(vec![broken, rejected, event(1)]).await;
+    world
+        .run_until(Config::default(), || async {
+            world.landed_rows().await == 3
+        })
+        .await;
+    let snapshot = Snapshot::read(&world.store).await.unwrap();
+    let files = snapshot.files("bad_events");
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert_ne!(files[0].path, files[1].path);
 }
 
 /// The route is told by the first bytes; that the rest is no text is found when the row is decoded.

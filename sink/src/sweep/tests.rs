@@ -5,6 +5,15 @@ const RECORD: &str = r#"{"version":2,"stream":"s","incarnation":"i","sequence":1
     "partitions":[],"tails":[],"uncovered":{"first":1,"files":1,"due":false},"files":[{"table":"t_1","path":"t_1/dt=2026-11-22/hr=20/kept.parquet","bytes":1,"rows":1,"crc32c":0,
     "fingerprint":"f","received_min_ms":0,"received_max_ms":0}]}"#;
 
+/// What is written is as old as the first says, whoever wrote it.
+fn cuts(written_ms: i64, replaced_ms: i64) -> Cuts {
+    Cuts {
+        landed_ms: written_ms,
+        compacted_ms: written_ms,
+        replaced_ms,
+    }
+}
+
 #[tokio::test]
 async fn only_old_data_files_that_no_commit_names_are_removed() {
     let store = Memory::new();
@@ -28,7 +37,7 @@ async fn only_old_data_files_that_no_commit_names_are_removed() {
         .await
         .unwrap();
     let before = store.paths();
-    assert_eq!(sweep(&store, 5_000, 0).await.unwrap(), 1);
+    assert_eq!(sweep(&store, cuts(5_000, 0)).await.unwrap(), 1);
     let orphan = "t_1/dt=2026-11-22/hr=20/orphan.parquet";
     let left: Vec<String> = before.into_iter().filter(|path| path != orphan).collect();
     assert_eq!(store.paths(), left);
@@ -45,7 +54,7 @@ async fn nothing_is_removed_when_the_commits_cannot_be_read() {
         .create("_commits/s/i/00000000000000000001.json", "{".into())
         .await
         .unwrap();
-    sweep(&store, 5_000, 0).await.unwrap_err();
+    sweep(&store, cuts(5_000, 0)).await.unwrap_err();
     assert_eq!(store.paths().len(), 2);
 }
 
@@ -70,8 +79,89 @@ async fn what_was_replaced_stays_for_its_grace_and_is_removed_then() {
     ] {
         store.create(path, bytes.into()).await.unwrap();
     }
-    assert_eq!(sweep(&store, 5_000, 7_000).await.unwrap(), 0);
-    assert_eq!(sweep(&store, 5_000, 7_001).await.unwrap(), 1);
+    assert_eq!(sweep(&store, cuts(5_000, 7_000)).await.unwrap(), 0);
+    assert_eq!(sweep(&store, cuts(5_000, 7_001)).await.unwrap(), 1);
     assert!(store.bytes(old).is_none() && store.bytes(new).is_some());
-    assert_eq!(sweep(&store, i64::MAX, i64::MAX).await.unwrap(), 0);
+    assert_eq!(sweep(&store, cuts(i64::MAX, i64::MAX)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_compactors_files_stay_for_their_grace_whatever_is_said_of_sinks() {
+    let store = Memory::new();
+    store.set_time(5_000);
+    let young = "t_1/dt=2026-11-22/hr=20/compact-a-00000-f-0.parquet";
+    for path in [young, "t_1/dt=2026-11-22/hr=20/s-a-00000-f-0.parquet"] {
+        store.create(path, "x".into()).await.unwrap();
+    }
+    let cuts = Cuts {
+        landed_ms: i64::MAX,
+        compacted_ms: 5_000,
+        replaced_ms: 0,
+    };
+    assert_eq!(sweep(&store, cuts).await.unwrap(), 1);
+    assert_eq!(store.paths(), [young]);
+    let later = Cuts {
+        compacted_ms: 5_001,
+        ..cuts
+    };
+    assert_eq!(sweep(&store, later).await.unwrap(), 1);
+    assert_eq!(store.paths(), [""; 0]);
+}
+
+#[test]
+fn the_grace_of_what_was_replaced_begins_when_the_compaction_can_be_committed_no_more() {
+    let mut config = Config {
+        orphan_grace_ms: 1_000_000,
+        ..Config::default()
+    };
+    config.compact.replaced_grace_ms = 100_000;
+    config.compact.deadline_ms = 30_000;
+    let cuts = Cuts::of(&config, 2_000_000);
+    assert_eq!(
+        (cuts.landed_ms, cuts.compacted_ms, cuts.replaced_ms),
+        (1_000_000, 1_000_000, 1_870_000)
+    );
+    // No compaction takes longer than half of the other grace either.
+    config.compact.deadline_ms = u64::MAX;
+    assert_eq!(Cuts::of(&config, 2_000_000).replaced_ms, 1_400_000);
+}
+
+#[tokio::test]
+async fn commit_logs_are_not_listed_with_the_files_and_files_on_all_pages_are_swept() {
+    let store = Memory::new();
+    for n in 0..2_500 {
+        for path in [
+            format!("T_1/dt=2026-11-22/hr=20/{n:04}.parquet"),
+            format!("_commits/s/i/_checkpoints/{n:020}.json"),
+            format!("t_1/dt=2026-11-22/hr=20/{n:04}.parquet"),
+        ] {
+            store.create(&path, "x".into()).await.unwrap();
+        }
+    }
+    let kept = "t_1/dt=2026-11-22/hr=20/kept.parquet";
+    let record = "_commits/s/i/00000000000000000001.json";
+    for (path, bytes) in [(kept, "x"), (record, RECORD)] {
+        store.create(path, bytes.into()).await.unwrap();
+    }
+    let before = store.requests();
+    assert_eq!(sweep(&store, cuts(i64::MAX, 0)).await.unwrap(), 5_000);
+    assert!(store.bytes(kept).is_some());
+    assert_eq!(store.paths().len(), 2_502);
+    // Three pages up to the logs, which end on the third, and three behind them, twice; five for the logs.
+    assert_eq!((store.requests() - before).lists, 2 * 6 + 5);
+}
+
+#[tokio::test]
+async fn nothing_is_removed_on_answers_that_a_log_has_no_records() {
+    let store = Memory::new();
+    let (kept, record) = (
+        "t_1/dt=2026-11-22/hr=20/kept.parquet",
+        "_commits/s/i/00000000000000000001.json",
+    );
+    for (path, bytes) in [(kept, "x"), (record, RECORD)] {
+        store.create(path, bytes.into()).await.unwrap();
+    }
+    store.deny(record, u32::MAX);
+    assert_eq!(sweep(&store, cuts(i64::MAX, i64::MAX)).await.unwrap(), 0);
+    assert!(store.bytes(kept).is_some());
 }

@@ -44,6 +44,7 @@ struct State {
     requests: Requests,
     dies_after: Option<u64>,
     forges: bool,
+    denied: BTreeMap<String, u32>,
     now_ms: i64,
     delay: (Duration, Duration),
 }
@@ -104,6 +105,11 @@ impl Memory {
     /// Whether another writer is always quicker with data files, and writes one byte.
     pub fn forge(&self, forges: bool) {
         self.state().forges = forges;
+    }
+
+    /// Says, so many times more, that the object is not there when it is looked at. It is listed and read as ever.
+    pub fn deny(&self, path: &str, times: u32) {
+        self.state().denied.insert(path.to_owned(), times);
     }
 
     /// Whether it has died.
@@ -223,6 +229,11 @@ impl State {
         }
     }
 
+    fn denies(&mut self, path: &str) -> bool {
+        let left = self.denied.get_mut(path).filter(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
+    }
+
     /// The next number of SplitMix64.
     fn draw(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -287,9 +298,10 @@ impl Store for Memory {
     fn head(&self, path: &str) -> BoxFuture<'_, Result<Object, Error>> {
         let name = path.to_owned();
         self.run("look at", path, move |state| {
+            let denied = state.denies(&name);
             match state.objects.get(&name) {
-                Some(stored) => Ok(stored.object(&name)),
-                None => Err(Error::NotFound { path: name }),
+                Some(stored) if !denied => Ok(stored.object(&name)),
+                _ => Err(Error::NotFound { path: name }),
             }
         })
     }

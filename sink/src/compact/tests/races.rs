@@ -3,10 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::{
-    sink::tests::{GROUP, until},
-    testing::memory::Faults,
-};
+use crate::{sink::tests::GROUP, testing::memory::Faults};
 
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_operation_on_the_store_every_row_stays_there_once() {
@@ -27,7 +24,7 @@ async fn killed_at_any_operation_on_the_store_every_row_stays_there_once() {
         world.assert_landed_once(150).await;
         assert_eq!(files(&world.store).await.len(), 4);
         // What it left behind is swept, and what counts is not.
-        sweep(&world.store, i64::MAX, i64::MAX).await.unwrap();
+        sweep(&world.store, cuts(i64::MAX, i64::MAX)).await.unwrap();
         assert_eq!(data_files(&world.store).len(), 4, "{operations}");
         world.assert_landed_once(150).await;
         if ended.is_some() {
@@ -88,7 +85,7 @@ async fn a_plan_is_worth_nothing_once_another_compactor_was_at_its_table() {
         expected.map(|(table, beaten)| (table.to_owned(), beaten))
     );
     world.assert_landed_once(200).await;
-    sweep(&world.store, i64::MAX, i64::MAX).await.unwrap();
+    sweep(&world.store, cuts(i64::MAX, i64::MAX)).await.unwrap();
     assert_eq!(data_files(&world.store).len(), 4);
 }
 
