@@ -343,7 +343,7 @@ pub(crate) enum ClusterBenchmark {
         #[arg(long, default_value_t = 3)]
         rounds: u32,
     },
-    /// Requests to the store for a commit: what docs/capacity.md is computed from
+    /// Requests to the store for a commit: one of the figures that scripts/capacity.py works capacity out from
     Requests {
         /// Commits that are counted
         #[arg(long, default_value_t = 192)]

@@ -100,7 +100,7 @@ main() {
     for extra in "$@"; do
         case "$extra" in ceph | s3s) ;; *) usage ;; esac
     done
-    install_packages python3:python3 curl:curl kcat:kcat faketime:faketime
+    install_packages python3:python3 curl:curl openssl:openssl kcat:kcat faketime:faketime
     install_kafka
     install_seaweedfs
     for extra in "$@"; do "install_$extra"; done

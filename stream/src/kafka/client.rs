@@ -163,14 +163,17 @@ pub(super) fn inquirer(config: &Config) -> ClientConfig {
 pub(super) fn await_token(client: &BaseConsumer<Quiet>, at_most: Duration) -> Result<(), String> {
     let deadline = Instant::now() + at_most;
     let tokens = &client.context().tokens;
-    while Instant::now() < deadline {
+    loop {
+        // Looked at before the time is: most clients need none.
         if let Some(issued) = tokens.issued() {
             return issued;
+        }
+        if Instant::now() >= deadline {
+            return Err("Kafka's client did not ask for one within request_deadline_ms".to_owned());
         }
         // Nothing is subscribed to: there are no messages to lose.
         client.poll(TOKEN_POLL);
     }
-    Err("Kafka's client did not ask for one in time".to_owned())
 }
 
 /// A line of librdkafka's log, into ours.

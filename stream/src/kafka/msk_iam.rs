@@ -50,18 +50,12 @@ pub struct MskIam {
 }
 
 impl MskIam {
-    /// Of these settings.
-    pub fn new(region: Option<String>, assume_role_arn: Option<String>) -> Self {
-        Self {
-            region,
-            assume_role_arn,
-            signed: Shared::default(),
-        }
-    }
-
     /// A token that holds for a while. As long as the one at hand does, another is signed behind the caller's back, who
-    /// may be the thread that takes Kafka's acknowledgements; without one this waits for at most
-    /// [`CREDENTIALS_WAIT_MAX`].
+    /// may be the thread that takes Kafka's acknowledgements; without one this waits until it is signed, or until looking
+    /// for credentials has failed: a little longer than [`CREDENTIALS_WAIT_MAX`].
+    ///
+    /// # Errors
+    /// Why there is none.
     pub(super) fn token(&self) -> Result<OAuthToken, String> {
         let source = self.clone();
         self.signed.get(SystemTime::now(), move || source.issue())
