@@ -26,7 +26,8 @@ def create(session, scan, replace, run):
     query = query[:-4] if late else query
     refuse.reserved_names(query)
     body = render(session.rewrite(query))
-    head = catalog.sql_path(session, path)
+    # With its schema: a late-binding view is made again in sessions with other search paths.
+    head = ".".join(catalog.quoted(part).text for part in _key(session, path))
     if columns:
         head += "(" + render(session.rewrite(columns)) + ")"
     if late:

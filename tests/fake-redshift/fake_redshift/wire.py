@@ -3,7 +3,9 @@
 https://www.postgresql.org/docs/8.0/protocol.html. Redshift's driver protocol is that of PostgreSQL 8.0.2.
 """
 
+import contextlib
 import secrets
+import socket
 import socketserver
 import struct
 import threading
@@ -16,6 +18,7 @@ from .tokens import statements, tokenise
 
 _VERSION, _CANCEL, _SSL, _GSS = 196608, 80877102, 80877103, 80877104
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
+FLUSH_BYTES = 64 * 1024
 PARAMETERS = {
     "server_version": "8.0.2", "server_encoding": "UTF8", "client_encoding": "UTF8", "DateStyle": "ISO, MDY",
     "TimeZone": "UTC", "integer_datetimes": "on", "is_superuser": "on", "padb_version": "1.0.0",
@@ -28,6 +31,9 @@ class Handler(socketserver.BaseRequestHandler):
 
     def handle(self):
         self.session = None
+        self.pending = bytearray()
+        # Answers go out whole, and at once.
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         key = None
         try:
             parameters = self._startup()
@@ -43,7 +49,8 @@ class Handler(socketserver.BaseRequestHandler):
             self._ready()
             self._serve()
         except SqlError as error:
-            self._error(error, b"FATAL")
+            with contextlib.suppress(OSError):
+                self._error(error, "FATAL")
         except (ConnectionCut, ConnectionError, EOFError, OSError):
             pass
         finally:
@@ -61,7 +68,13 @@ class Handler(socketserver.BaseRequestHandler):
         return data
 
     def _send(self, kind, body):
-        self.request.sendall(kind + struct.pack("!i", len(body) + 4) + body)
+        self.pending += kind + struct.pack("!i", len(body) + 4) + body
+        if len(self.pending) > FLUSH_BYTES:
+            self._flush()
+
+    def _flush(self):
+        self.request.sendall(self.pending)
+        self.pending.clear()
 
     def _startup(self):
         """The parameters of the client's first message; None when it only wanted to cancel."""
@@ -87,6 +100,7 @@ class Handler(socketserver.BaseRequestHandler):
     def _log_in(self, parameters):
         settings = self.server.engine.settings
         self._send(b"R", struct.pack("!i", 3))
+        self._flush()
         kind, body = self._message()
         given = body.rstrip(b"\0").decode(errors="replace")
         user = parameters.get("user", "")
@@ -124,6 +138,7 @@ class Handler(socketserver.BaseRequestHandler):
         """After an error of the extended protocol everything is skipped until Sync."""
         message = "the fake of Redshift knows no prepared statements: use the simple query protocol"
         self._error(SqlError(message, "0A000"))
+        self._flush()
         while True:
             kind, _ = self._message()
             if kind == b"S":
@@ -168,22 +183,20 @@ class Handler(socketserver.BaseRequestHandler):
                 self._send(b"D", _row(row))
         self._send(b"C", result.tag.encode() + b"\0")
 
-    def _error(self, error, severity=b"ERROR"):
-        fields = {"S": severity.decode(), "C": error.sqlstate, "M": error.message}
-        if isinstance(error, SessionEnded):
-            fields["S"] = "FATAL"
+    def _error(self, error, severity="ERROR"):
+        fields = {"S": severity, "C": error.sqlstate, "M": error.message}
         if error.detail:
             fields["D"] = error.detail
         if error.hint:
             fields["H"] = error.hint
-        try:
-            self._send(b"E", _fields(fields))
-        except OSError:
-            pass
+        self._send(b"E", _fields(fields))
+        if fields["S"] == "FATAL":
+            self._flush()
 
     def _ready(self):
         status = b"I" if self.session.idle else b"E" if self.session.aborted else b"T"
         self._send(b"Z", status)
+        self._flush()
 
 
 def _fields(fields):

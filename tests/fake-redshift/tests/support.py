@@ -90,6 +90,7 @@ def connect():
     return psycopg.connect(
         host=settings["REDSHIFT_HOST"], port=settings["REDSHIFT_PORT"], user=settings["REDSHIFT_USER"],
         password=settings["REDSHIFT_PASSWORD"], dbname=settings["REDSHIFT_DATABASE"], autocommit=True,
+        prepare_threshold=None,
     )  # fmt: skip
 
 

@@ -175,7 +175,7 @@ class Copy(support.SqlCase):
         self.refused("SELECT 1", "current transaction is aborted")
         self.run_sql("ROLLBACK")
         self.assertEqual(self.run_sql("SELECT a FROM t"), [])
-        oid = self.run_sql(f"SELECT '{self.schema}.t'::regclass::oid")[0][0]
+        oid = self.run_sql(f"SELECT '{self.schema}.t'::regclass::bigint")[0][0]
         self.assertEqual(self.run_sql(f"SELECT COUNT(*) FROM sys_load_error_detail WHERE table_id = {oid}"), [(1,)])
 
 

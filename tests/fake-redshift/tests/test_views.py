@@ -16,7 +16,7 @@ class Late(support.SqlCase):
         self.run_sql("CREATE TABLE u (a INTEGER, b INTEGER)")
         self.run_sql("INSERT INTO u VALUES (2, 3)")
         self.run_sql("BEGIN")
-        self.run_sql("ALTER TABLE t RENAME TO old")
+        self.run_sql("ALTER TABLE t RENAME TO was")
         self.run_sql("ALTER TABLE u RENAME TO t")
         self.run_sql("COMMIT")
         self.assertEqual(self.run_sql("SELECT * FROM v"), [(2, 3)])
