@@ -23,6 +23,18 @@ CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql STABLE
 CREATE OR REPLACE FUNCTION pg_catalog.redshift_long(name text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT COALESCE((SELECT n.long FROM pg_catalog.redshift_long_names n WHERE n.short = $1), $1) $$;
 
+-- The most whole characters that fit into so many bytes of UTF-8: what a cast to VARCHAR(n) leaves.
+-- https://docs.aws.amazon.com/redshift/latest/dg/r_CAST_function.html
+CREATE OR REPLACE FUNCTION pg_catalog.redshift_cut(value text, bytes integer) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE
+    cut text := left(value, bytes);
+BEGIN
+    WHILE octet_length(cut) > bytes LOOP
+        cut := left(cut, char_length(cut) - GREATEST((octet_length(cut) - bytes) / 4, 1));
+    END LOOP;
+    RETURN cut;
+END $$;
+
 -- https://docs.aws.amazon.com/redshift/latest/dg/JSON_PARSE.html; the limits are those of
 -- https://docs.aws.amazon.com/redshift/latest/dg/limitations-super.html
 CREATE OR REPLACE FUNCTION pg_catalog.json_parse(value text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT AS $$

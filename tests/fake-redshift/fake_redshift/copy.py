@@ -14,7 +14,6 @@ from . import catalog, load, manifest
 from .dml import write_lock
 from .errors import NotFaked, SqlError, Unsupported, syntax_error
 from .result import Result
-from .rewrite import rewrite
 from .tokens import STRING, value_of
 from .translate import translate
 
@@ -102,8 +101,6 @@ def copy(session, scan):
         raise NotFaked("COPY but with FORMAT AS PARQUET")
     if not command.manifest:
         raise NotFaked("COPY without MANIFEST")
-    for token in command.path:
-        rewrite([token], session.engine.names)
     query, started = session.engine.next_query_id(), datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     with session.atomic():
         oid = catalog.require(session, command.path)

@@ -8,7 +8,7 @@ import dataclasses
 
 import psycopg.types.json
 
-from . import catalog, names, rewrite, types, views
+from . import catalog, names, types, views
 from .errors import NotFaked, SqlError, Unsupported, syntax_error
 from .result import Result
 from .scan import Scan, split
@@ -258,7 +258,7 @@ def _create_as(session, path, columns, attributes, query, temporary):
         if token.name:
             names.new_name(token)
     attributes.check(None)
-    text = render(rewrite.rewrite(query, session.engine.names))
+    text = render(session.rewrite(query))
     with session.atomic():
         with _rebound(session, path, temporary):
             result = session.query(f"CREATE {'TEMP ' if temporary else ''}TABLE {name}{given} AS {text}")

@@ -1,23 +1,54 @@
 """Expressions and queries of Redshift's in PostgreSQL's words; what Redshift lacks is refused on the way."""
 
-from . import refuse
+from . import refuse, types
 from .errors import NotFaked
-from .tokens import MARK, STRING, WORD, Token
+from .scan import Scan
+from .tokens import MARK, STRING, WORD, Token, render, tokenise
 
 _DATE_FUNCTIONS = ("DATEADD", "DATEDIFF", "DATE_ADD", "DATE_DIFF")
 _INFORMATION = {"COLUMNS": "svv_columns", "TABLES": "svv_tables"}
 
 
-def rewrite(tokens, names):
+def rewrite(tokens, engine):
     """The tokens for PostgreSQL; raises SqlError for what Redshift refuses."""
     refuse.lacking(tokens)
     refuse.values_lists(tokens)
+    return _rewritten(tokens, engine)
+
+
+def _rewritten(tokens, engine):
     result, index = [], 0
     while index < len(tokens):
-        made, used = _one(tokens, index)
-        result += made or [names.normal(tokens[index])]
+        made, used = _cast(tokens, index, engine)
+        if made is None:
+            made, used = _one(tokens, index)
+        result += made or [engine.names.normal(tokens[index])]
         index += used
     return result
+
+
+def _cast(tokens, index, engine):
+    """CAST(... AS VARCHAR(n)) cuts after n bytes, where PostgreSQL counts characters."""
+    if tokens[index].word != "CAST" or _text(tokens, index + 1) != "(":
+        return None, 1
+    scan = Scan(tokens[index + 1 :])
+    inner = scan.group()
+    depth = 0
+    for at, token in enumerate(inner):
+        if token.kind == MARK:
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth or token.word != "AS" or at + 1 == len(inner) or inner[at + 1].word not in ("VARCHAR", "CHARACTER"):
+            continue
+        kind = Scan(inner[at + 1 :])
+        wanted = types.parse(kind)
+        if not kind.done or wanted.name != "character varying" or _text(inner, len(inner) - 1) != ")":
+            return None, 1
+        engine.need_domain(wanted)
+        value = render(_rewritten(inner[:at], engine))
+        text = f"CAST(pg_catalog.redshift_cut(CAST({value} AS text), {wanted.length}) AS {wanted.sql})"
+        spaced = Token(WORD, "", tokens[index].spaced)
+        return [spaced, *tokenise(text)], 1 + scan.position
+    return None, 1
 
 
 def _text(tokens, index):

@@ -69,7 +69,7 @@ class Session:
 
     def rewrite(self, tokens):
         """Redshift's expressions and queries as tokens for PostgreSQL."""
-        return rewrite.rewrite(tokens, self.engine.names)
+        return rewrite.rewrite(tokens, self.engine)
 
     @contextlib.contextmanager
     def atomic(self):

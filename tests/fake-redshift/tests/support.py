@@ -5,6 +5,7 @@ import functools
 import io
 import itertools
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -26,9 +27,10 @@ WAIT_SECONDS = 20
 _numbers = itertools.count(1)
 
 
-def script(name, *arguments):
-    """Runs a script of tests/services; returns the settings that it prints."""
-    done = subprocess.run([str(SCRIPTS / name), *map(str, arguments)], capture_output=True, text=True, check=False)
+def script(name, *arguments, **settings):
+    """Runs a script of tests/services, with settings in its environment; returns the settings that it prints."""
+    command = [str(SCRIPTS / name), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | settings)
     if done.returncode:
         raise RuntimeError(f"{name} {arguments}: {done.stderr}")
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -43,7 +45,7 @@ def environment():
     atexit.register(script, "seaweedfs.sh", "stop", path / "s3")
     store = script("seaweedfs.sh", "start", path / "s3")
     atexit.register(script, "redshift.sh", "stop", path / "redshift")
-    return store | script("redshift.sh", "start", path / "redshift", path / "s3")
+    return store | script("redshift.sh", "start", path / "redshift", path / "s3") | {"FOLDER": folder.name}
 
 
 def keys():
@@ -84,9 +86,9 @@ def fault(**rule):
     own("POST", "/_fault", rule)
 
 
-def connect():
+def connect(settings=None):
     """libpq as the client; it sends statements without parameters as simple queries."""
-    settings = environment()
+    settings = settings or environment()
     return psycopg.connect(
         host=settings["REDSHIFT_HOST"], port=settings["REDSHIFT_PORT"], user=settings["REDSHIFT_USER"],
         password=settings["REDSHIFT_PASSWORD"], dbname=settings["REDSHIFT_DATABASE"], autocommit=True,

@@ -50,6 +50,13 @@ class Types(support.SqlCase):
         self.assertIn((12, 3), numbers)
         self.assertIn(("NO",), self.run_sql(f"SELECT is_nullable FROM svv_columns WHERE table_schema = '{self.schema}'"))
 
+    def test_a_cast_to_varchar_cuts_after_whole_characters(self):
+        """https://docs.aws.amazon.com/redshift/latest/dg/r_CAST_function.html, lengths: r_Character_types.html"""
+        found = self.run_sql("SELECT CAST('ééé' AS VARCHAR(5)), CAST(12345 AS VARCHAR(3)), CAST(CAST('abc' AS VARCHAR(2)) || 'd' AS VARCHAR)")
+        self.assertEqual(found, [("éé", "123", "abd")])
+        self.run_sql("CREATE TABLE t AS SELECT CAST('a' AS VARCHAR(5)) AS a")
+        self.refused("INSERT INTO t VALUES ('abcdef')", r"character varying\(5\)")
+
     def test_1600_columns_are_the_most(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_NEW.html"""
         columns = [f"c{n} VARCHAR(8)" for n in range(1600)]
