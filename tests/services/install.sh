@@ -14,8 +14,8 @@ source tests/services/lib.sh
 into() {
     local dir="$1" new
     shift
-    mkdir -p "$services_cache"
-    new=$(mktemp -d "$services_cache/new.XXXXXX")
+    mkdir -p "${dir%/*}"
+    new=$(mktemp -d "${dir%/*}/new.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$new'" EXIT
     "$@" "$new"
@@ -127,11 +127,13 @@ unpack_postgres_package() {
     local server client libraries
     server=$(apt-cache depends --important postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p' | head -n 1)
     client=${server/postgresql-/postgresql-client-}
-    (cd "$1" && apt-get download -qq "$server" "$client" && for package in *.deb; do dpkg-deb -x "$package" .; done) ||
+    (cd "$1" && apt-get download -qq "$server" "$client" 2>/dev/null &&
+        for package in *.deb; do dpkg-deb -x "$package" .; done) ||
         fail "cannot get the packages $server and $client"
     mapfile -t libraries < <(for package in "$1"/*.deb; do dpkg-deb -f "$package" Depends; done |
         tr ',' '\n' | sed 's/^ *//; s/[ |:].*//' | grep -E '^(lib|tzdata)' | sort -u)
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${libraries[@]}" >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade \
+        "${libraries[@]}" >/dev/null
     rm "$1"/*.deb
 }
 
