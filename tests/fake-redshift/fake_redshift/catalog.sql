@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS pg_catalog.redshift_table_attributes (
     table_id oid PRIMARY KEY, diststyle text, distkey text, sortkey text[], encodings jsonb, declared_keys text[]);
 CREATE TABLE IF NOT EXISTS pg_catalog.redshift_late_views (
     view_schema text, view_name text, definition text NOT NULL, mentions text[] NOT NULL,
+    rights text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (view_schema, view_name));
 
 -- https://docs.aws.amazon.com/redshift/latest/dg/SYS_LOAD_ERROR_DETAIL.html

@@ -110,7 +110,8 @@ def copy(session, scan):
             _authorise(command, session.engine.settings)
             count = _load(session, command, columns, query)
         except SqlError as error:
-            _record(session, error, oid, query, started)
+            if error.sqlstate != "57014":
+                _record(session, error, oid, query, started)
             raise
         session.rows("SELECT set_config('redshift.copy_id', %s, false)", str(query))
         session.rows("SELECT set_config('redshift.copy_count', %s, false)", str(count))

@@ -16,6 +16,8 @@ PHRASES = [
     ("DISTINCT ON", "use ROW_NUMBER() OVER (PARTITION BY ...)"),
     ("IS DISTINCT FROM", "compare with = and IS NULL"),
     ("IS NOT DISTINCT FROM", "compare with = and IS NULL"),
+    ("INTERSECT ALL", None),
+    ("EXCEPT ALL", None),
     ("LATERAL", None),
     ("FOR UPDATE", "use LOCK"),
     ("FOR SHARE", "use LOCK"),

@@ -65,6 +65,8 @@ def _one(tokens, index):
     before, called = _text(tokens, index - 1) if index else "", _text(tokens, index + 1) == "("
     if token.word == "NVL" and called:
         return [Token(WORD, "COALESCE", token.spaced)], 1
+    if token.word == "MINUS":
+        return [Token(WORD, "EXCEPT", token.spaced)], 1
     if token.word in _DATE_FUNCTIONS and called and index + 2 < len(tokens) and tokens[index + 2].kind == WORD:
         name = token.text.replace("_", "")
         return [Token(WORD, name, token.spaced), tokens[index + 1], Token(STRING, f"'{tokens[index + 2].text}'")], 3

@@ -6,7 +6,6 @@ import dataclasses
 # https://docs.aws.amazon.com/redshift/latest/mgmt/data-api.html, "Considerations when calling the Amazon Redshift Data API".
 STATEMENT_BYTES_MAX = 100 * 1024
 CLIENT_TOKEN_SECONDS = 8 * 3600
-RESULT_BYTES_MAX = 500 * 1024 * 1024
 
 ISOLATION_LEVELS = {"snapshot": "repeatable read", "serializable": "serializable"}
 
@@ -34,6 +33,7 @@ class Settings:
     slices: int = 2
     active_statements_max: int = 200
     result_page_rows: int = 1000
+    result_bytes_max: int = 500 * 1024 * 1024
     accept_zstd: bool = dataclasses.field(
         default=False, metadata={"help": "let COPY read zstd, which no documentation says that it does"}
     )

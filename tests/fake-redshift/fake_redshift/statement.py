@@ -33,11 +33,17 @@ class Part:
     def has_result_set(self):
         return self.result is not None and self.result.columns is not None
 
+    @property
+    def size(self):
+        """Bytes of the values in the result; -1 while there is none."""
+        if self.result is None:
+            return -1
+        return sum(len(value) for row in self.result.rows for value in row if value)
+
     def describe(self):
         """The members that a statement and a part of a batch have in common."""
-        result = self.result
+        result, size = self.result, self.size
         rows = -1 if result is None or result.affected is None else result.affected
-        size = sum(len(v) for row in result.rows for v in row if v) if self.has_result_set else -1 if result is None else 0
         described = {
             "Id": self.id, "Status": self.status, "CreatedAt": self.created, "UpdatedAt": self.updated,
             "Duration": self.duration, "QueryString": self.sql, "HasResultSet": self.has_result_set, "ResultRows": rows,
@@ -140,6 +146,9 @@ class Statement:
             part.result = session.execute(single(part.sql), parameters)
         except ConnectionCut as error:
             raise SqlError("the connection was cut") from error
+        if part.size > self.engine.settings.result_bytes_max:
+            part.result = None
+            raise SqlError(f"result size exceeds {self.engine.settings.result_bytes_max} bytes", "54000")
 
     def describe(self):
         """The whole of DescribeStatement's response."""

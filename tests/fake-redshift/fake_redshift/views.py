@@ -137,9 +137,27 @@ def rebound(session, names_):
     """Around DDL on what has one of these names in PostgreSQL: the views that mention it find it by name afterwards."""
     affected = _affected(session, names_)
     for schema, name in sorted(affected):
-        session.query(f'DROP VIEW IF EXISTS "{schema}"."{name}" CASCADE')
+        _keep_rights(session, schema, name)
+    for schema, name in sorted(affected):
+        session.query(f"DROP VIEW IF EXISTS {_quoted(schema, name)} CASCADE")
     yield
     _bind(session, _affected(session, names_) | affected)
+
+
+def _quoted(schema, name):
+    return f"{catalog.quoted(schema).text}.{catalog.quoted(name).text}"
+
+
+def _keep_rights(session, schema, name):
+    """Writes down who may do what with a view that is about to be dropped: to Redshift it stays the same view."""
+    session.rows(
+        "UPDATE redshift_late_views v SET rights = ARRAY(SELECT e.privilege_type || ' ON ' || %s || ' TO ' || "
+        "CASE e.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(e.grantee)) END "
+        "FROM aclexplode(c.relacl) e WHERE e.grantee <> c.relowner) "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = v.view_schema AND c.relname = v.view_name AND (v.view_schema, v.view_name) = (%s, %s) RETURNING 1",
+        _quoted(schema, name), schema, name,
+    )  # fmt: skip
 
 
 def _bind(session, wanted):
@@ -149,12 +167,14 @@ def _bind(session, wanted):
         progress = False
         for schema, name in list(wanted):
             found = session.rows(
-                "SELECT definition FROM redshift_late_views WHERE (view_schema, view_name) = (%s, %s)", schema, name
+                "SELECT definition, rights FROM redshift_late_views WHERE (view_schema, view_name) = (%s, %s)", schema, name
             )
             session.query("SAVEPOINT late_view")
             try:
-                if found:
-                    session.query(f"CREATE VIEW {found[0][0]}")
+                for definition, rights in found:
+                    session.query(f"CREATE VIEW {definition}")
+                    for right in rights:
+                        session.query(f"GRANT {right}")
             except SqlError:
                 session.query("ROLLBACK TO SAVEPOINT late_view")
                 continue

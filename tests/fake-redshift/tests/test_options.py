@@ -1,5 +1,6 @@
 """A fake with other options than the rest of the tests has."""
 
+import functools
 import pathlib
 import unittest
 
@@ -7,7 +8,7 @@ import boto3
 import psycopg
 import support
 
-OPTIONS = "--isolation serializable --accept-zstd --active-statements-max 1 --slices 4 --result-page-rows 2"
+OPTIONS = "--isolation serializable --accept-zstd --active-statements-max 1 --slices 4 --result-bytes-max 1000"
 
 
 class Options(unittest.TestCase):
@@ -50,6 +51,15 @@ class Options(unittest.TestCase):
     def test_slices_are_counted(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_STV_SLICES.html"""
         self.assertEqual(self.session().execute("SELECT node, slice FROM stv_slices").fetchall(), [(0, n) for n in range(4)])
+
+    def test_a_result_has_a_limit(self):
+        """https://docs.aws.amazon.com/redshift/latest/mgmt/data-api.html"""
+        client = boto3.client("redshift-data", endpoint_url=self.settings["REDSHIFT_ENDPOINT"], **support.keys())
+        for size, status in ((1000, "FINISHED"), (1001, "FAILED")):
+            started = client.execute_statement(Sql=f"SELECT repeat('x', {size})", **support.target())["Id"]
+            describe = functools.partial(client.describe_statement, Id=started)
+            support.until(lambda ask=describe: ask()["Status"] in ("FINISHED", "FAILED"), "it ends")
+            self.assertEqual(describe()["Status"], status)
 
     def test_more_statements_at_once_than_allowed_are_refused(self):
         """https://docs.aws.amazon.com/redshift/latest/mgmt/data-api.html"""

@@ -29,6 +29,7 @@ class Refused(support.SqlCase):
         self.refused("SELECT 1 FROM t a, LATERAL (SELECT 1) b", "no LATERAL")
         self.refused("SELECT COUNT(*) FILTER (WHERE id > 1) FROM t", "FILTER")
         self.refused("SELECT 1 FROM t WHERE id IS DISTINCT FROM 1", "IS DISTINCT FROM")
+        self.refused("SELECT id FROM t EXCEPT ALL SELECT 1", "no EXCEPT ALL")
         self.refused("INSERT INTO t AS x (id) VALUES (1)", "alias in INSERT INTO")
 
     def test_objects_that_do_not_exist_there(self):

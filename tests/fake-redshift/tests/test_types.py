@@ -116,6 +116,7 @@ class Functions(support.SqlCase):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_LEN.html, r_NVL_function.html, r_GETDATE.html, r_SYSDATE.html"""
         found = self.run_sql("SELECT LEN('éa'), OCTET_LENGTH('éa'), NVL(NULL, 7), GETDATE() <= SYSDATE + interval '1 minute'")
         self.assertEqual(found, [(2, 3, 7, True)])
+        self.assertEqual(self.run_sql("SELECT 1 UNION ALL SELECT 2 MINUS SELECT 2"), [(1,)])
         self.assertRegex(self.run_sql("SELECT version()")[0][0], r"PostgreSQL 8\.0\.2 .* Redshift")
         self.assertEqual(self.run_sql("SELECT current_user"), [(support.environment()["REDSHIFT_USER"],)])
         self.assertEqual(self.run_sql("SELECT COUNT(*) FROM stv_slices"), [(2,)])

@@ -66,6 +66,19 @@ class Late(support.SqlCase):
         self.run_sql("DROP VIEW IF EXISTS v")
 
 
+    def test_rights_on_a_view_outlive_its_table_and_its_replacement(self):
+        """https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_VIEW.html"""
+        reader = f"reader_{self.schema}"
+        self.run_sql(f"CREATE ROLE {reader}")
+        self.run_sql(f"CREATE VIEW v AS SELECT a FROM {self.schema}.t {self.late}")
+        self.run_sql(f"GRANT SELECT ON v TO ROLE {reader}")
+        self.run_sql(f"CREATE OR REPLACE VIEW v AS SELECT a, 1 AS b FROM {self.schema}.t {self.late}")
+        self.run_sql("DROP TABLE t")
+        self.run_sql("CREATE TABLE t (a INTEGER)")
+        self.assertEqual(self.run_sql(f"SELECT has_table_privilege('{reader}', 'v', 'SELECT')"), [(True,)])
+        self.assertEqual(self.run_sql(f"SELECT has_table_privilege('{reader}', 'v', 'INSERT')"), [(False,)])
+
+
 class Bound(support.SqlCase):
     def test_an_ordinary_view_holds_its_table(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_DROP_TABLE.html"""
