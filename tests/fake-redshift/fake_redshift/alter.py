@@ -1,6 +1,6 @@
 """ALTER TABLE: https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html"""
 
-from . import catalog, ddl, names, types, views
+from . import catalog, ddl, definition, names, types, views
 from .errors import NotFaked, SqlError, Unsupported, syntax_error
 from .rewrite import comma
 
@@ -49,8 +49,8 @@ def _add(session, path, scan):
     rest = scan.tokens[scan.position :]
     if comma(rest):
         raise Unsupported("ALTER TABLE adds one column in a statement: write a statement for each")
-    declared = ddl.Attributes()
-    column = ddl.column(scan, declared)
+    declared = definition.Attributes()
+    column = definition.column(scan, declared)
     if declared.keys or declared.distkey or declared.sortkey:
         raise Unsupported("ADD COLUMN takes no DISTKEY, SORTKEY, UNIQUE, PRIMARY KEY or REFERENCES")
     if column.not_null and (column.default is None or [token.word for token in column.default] == ["NULL"]):

@@ -57,7 +57,9 @@ class Api:
                 known.start()
         response = {"Id": known.id, "CreatedAt": known.whole.created}
         shown = known.describe()
-        return response | {n: shown[n] for n in ("ClusterIdentifier", "WorkgroupName", "Database", "DbUser", "SecretArn") if n in shown}
+        return response | {
+            n: shown[n] for n in ("ClusterIdentifier", "WorkgroupName", "Database", "DbUser", "SecretArn") if n in shown
+        }
 
     def _known(self, request):
         """The statement that this token has begun already.
@@ -94,7 +96,7 @@ class Api:
             if request.get("DbUser", settings.user) != settings.user:
                 raise validation(f"DbUser {request['DbUser']} does not exist")
         if request["Database"] != settings.database:
-            raise validation(f"FATAL: database \"{request['Database']}\" does not exist")
+            raise validation(f'FATAL: database "{request["Database"]}" does not exist')
 
     def _check_sql(self, request):
         for sql in request.get("Sqls") or [request["Sql"]]:
@@ -208,4 +210,3 @@ def _metadata(column):
         "precision": precision, "scale": scale, "schemaName": "", "tableName": "",
         "typeName": TYPE_NAMES.get(column.oid, "varchar"), "length": max(column.size, 0),
     }  # fmt: skip
-

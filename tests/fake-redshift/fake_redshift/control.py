@@ -9,7 +9,8 @@ from .errors import NotFaked, SqlError, Unsupported, syntax_error
 from .result import Result
 from .tokens import render
 
-# Parameters that have no effect on what the fake does: https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_ConfigurationRef.html
+# Parameters that have no effect on what the fake does:
+# https://docs.aws.amazon.com/redshift/latest/dg/cm_chap_ConfigurationRef.html
 INERT = frozenset(
     """
     query_group enable_result_cache_for_session wlm_query_slot_count analyze_threshold_percent describe_field_name_in_uppercase
@@ -94,7 +95,10 @@ def truncate(session, scan):
 
 
 def vacuum(session, scan):
-    """VACUUM has nothing to do here, but cannot run in a transaction: https://docs.aws.amazon.com/redshift/latest/dg/r_VACUUM_command.html"""
+    """VACUUM has nothing to do here, but cannot run in a transaction.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/r_VACUUM_command.html
+    """
     if session.in_block:
         raise SqlError("VACUUM cannot run inside a transaction block", "25001")
     for kind in (["FULL"], ["SORT", "ONLY"], ["DELETE", "ONLY"], ["REINDEX"], ["RECLUSTER"]):

@@ -6,7 +6,9 @@ from .scan import Scan
 from .tokens import render
 
 # https://docs.aws.amazon.com/redshift/latest/dg/c_SQL_commands.html has none of these.
-LACKING = frozenset("LISTEN NOTIFY UNLISTEN DO CLUSTER REINDEX SAVEPOINT RELEASE CHECKPOINT DISCARD LOAD VALUES TABLE".split())
+LACKING = frozenset(
+    "LISTEN NOTIFY UNLISTEN DO CLUSTER REINDEX SAVEPOINT RELEASE CHECKPOINT DISCARD LOAD VALUES TABLE".split()
+)
 NOT_FAKED = frozenset(
     "EXPLAIN UNLOAD PREPARE EXECUTE DEALLOCATE DECLARE FETCH CLOSE CALL CANCEL COMMENT ATTACH DETACH DESC USE".split()
 )
@@ -60,7 +62,7 @@ def _create(session, scan):
         return ddl.create_table(session, scan, temporary=False)
     replace = scan.accept("OR", "REPLACE")
     if scan.accept("VIEW"):
-        return views.create(session, scan, replace, session.query)
+        return views.create(session, scan, replace)
     _refuse_object(scan)
     return _plain(session, scan)
 
@@ -113,4 +115,3 @@ HANDLERS = {
     "LOCK": control.lock, "TRUNCATE": control.truncate, "VACUUM": control.vacuum, "ANALYZE": control.analyze,
     "SET": control.set_parameter, "RESET": control.reset, "SHOW": control.show,
 }  # fmt: skip
-

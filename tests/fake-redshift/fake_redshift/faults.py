@@ -11,7 +11,17 @@ from .translate import isolation_violation
 
 API_FAULTS = frozenset("throttle active_statements error drop_reply delay_ms pause".split())
 STATEMENT_FAULTS = frozenset("kill_session kill_session_after_commit error_1023 fail pause delay_ms".split())
-_FIELDS = {"on": str, "match": str, "skip": int, "count": int, "do": str, "message": str, "sqlstate": str, "type": str, "ms": int}
+_FIELDS = {
+    "on": str,
+    "match": str,
+    "skip": int,
+    "count": int,
+    "do": str,
+    "message": str,
+    "sqlstate": str,
+    "type": str,
+    "ms": int,
+}
 
 
 @dataclasses.dataclass
@@ -88,7 +98,12 @@ class Faults:
         """The first rule that acts on this now, counted as having done so; `only` restricts what it does."""
         with self._changed:
             for rule in self._rules:
-                if rule.on != on or only and rule.do not in only or not re.search(rule.match, text, re.IGNORECASE | re.DOTALL):
+                if (
+                    rule.on != on
+                    or only
+                    and rule.do not in only
+                    or not re.search(rule.match, text, re.IGNORECASE | re.DOTALL)
+                ):
                     continue
                 rule.seen += 1
                 if rule.seen <= rule.skip or rule.count is not None and rule.fired >= rule.count:
@@ -107,7 +122,9 @@ class Faults:
 
     def before(self, sql, session):
         """Acts before a statement runs. True: the client's connection is to be cut after it."""
-        rule = self.take("statement", sql, None if session.front == "sql" else STATEMENT_FAULTS - {"kill_session_after_commit"})
+        rule = self.take(
+            "statement", sql, None if session.front == "sql" else STATEMENT_FAULTS - {"kill_session_after_commit"}
+        )
         if rule is None:
             return False
         if rule.do == "kill_session":

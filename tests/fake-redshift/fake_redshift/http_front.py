@@ -4,7 +4,9 @@ import http.server
 import json
 import re
 import socket
+import sys
 import threading
+import traceback
 import uuid
 
 from . import validate
@@ -87,7 +89,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         content_type = self.headers.get("Content-Type", "")
         target = _TARGET.fullmatch(self.headers.get("X-Amz-Target", ""))
         if content_type != "application/x-amz-json-1.1" or not target:
-            raise ApiError("UnknownOperationException", "Content-Type must be application/x-amz-json-1.1, X-Amz-Target known")
+            raise ApiError(
+                "UnknownOperationException", "Content-Type must be application/x-amz-json-1.1, X-Amz-Target known"
+            )
         entry = engine.record.call(target.group(1), document)
         try:
             lost = engine.faults.call(target.group(1))
@@ -95,8 +99,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except ApiError as error:
             entry["outcome"] = error.code
             raise
+        except Exception as error:
+            traceback.print_exc()
+            entry["outcome"] = f"the fake failed: {error!r}"
+            raise ApiError("InternalServerException", entry["outcome"], 500) from error
         entry["outcome"] = "ok"
-        sqls = [*document.get("Sqls", []), "COMMIT"] if "Sqls" in document else [document["Sql"]] if "Sql" in document else []
+        sqls = (
+            [*document.get("Sqls", []), "COMMIT"] if "Sqls" in document else [document["Sql"]] if "Sql" in document else []
+        )
         if lost or engine.faults.loses_reply(sqls):
             entry["outcome"] = "ok, but its reply is lost"
             self.close_connection = True
@@ -138,6 +148,8 @@ class Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         """A client that went away is none of our errors."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     def start(self):
         threading.Thread(target=self.serve_forever, daemon=True, name="data api").start()

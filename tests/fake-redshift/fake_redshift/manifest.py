@@ -78,7 +78,9 @@ def fetch(s3, entry, query):
     except botocore.exceptions.ClientError as error:
         if error.response.get("Error", {}).get("Code") in _MISSING and not entry.mandatory:
             return None
-        raise LoadError(SCAN_ERROR, f"Mandatory url is not present: {_s3_error(error, entry.url)}", entry.url, query) from error
+        raise LoadError(
+            SCAN_ERROR, f"Mandatory url is not present: {_s3_error(error, entry.url)}", entry.url, query
+        ) from error
     if len(body) != entry.size:
         context = (
             f"S3ServiceException:The requested range is not satisfiable,Status 416,Error InvalidRange, "

@@ -32,7 +32,9 @@ def _integer(leaf, bits):
 
 def _timestamp(leaf):
     kind, parameters = _logical(leaf)
-    return leaf.physical_type == "INT64" and kind == "Timestamp" and parameters["timeUnit"] in ("microseconds", "milliseconds")
+    return (
+        leaf.physical_type == "INT64" and kind == "Timestamp" and parameters["timeUnit"] in ("microseconds", "milliseconds")
+    )
 
 
 def _decimal(leaf, column):

@@ -18,6 +18,7 @@ PHRASES = [
     ("IS NOT DISTINCT FROM", "compare with = and IS NULL"),
     ("INTERSECT ALL", None),
     ("EXCEPT ALL", None),
+    ("MINUS ALL", None),
     ("LATERAL", None),
     ("FOR UPDATE", "use LOCK"),
     ("FOR SHARE", "use LOCK"),

@@ -51,11 +51,6 @@ def quoted(name):
     return Token(QUOTED, '"' + name.replace('"', '""') + '"')
 
 
-def words(text):
-    """The tokens of a piece of SQL that we wrote ourselves."""
-    return tokenise(text)
-
-
 def render(tokens):
     """SQL again; comments have become spaces."""
     return "".join((" " if token.spaced else "") + token.text for token in tokens).strip()
@@ -73,7 +68,7 @@ def _string_end(sql, start):
             position += 2
         else:
             position += 1
-    raise SqlError(f"unterminated quoted string at or near \"{sql[start:start + 40]}\"", "42601")
+    raise SqlError(f'unterminated quoted string at or near "{sql[start : start + 40]}"', "42601")
 
 
 def _comment_end(sql, start):
@@ -132,7 +127,7 @@ def _next(sql, position):
 def tokenise(sql):
     """All tokens; raises SqlError where a string, comment or identifier does not end."""
     if "\0" in sql:
-        raise SqlError("invalid byte sequence for encoding \"UTF8\": 0x00", "22021")
+        raise SqlError('invalid byte sequence for encoding "UTF8": 0x00', "22021")
     tokens, position, spaced = [], 0, True
     while position < len(sql):
         space = _SPACE.match(sql, position)

@@ -1,7 +1,5 @@
 """PostgreSQL's errors in Redshift's words."""
 
-import psycopg
-
 from . import types
 from .errors import SessionEnded, SqlError
 
@@ -39,8 +37,3 @@ def _domain(diagnosis):
     if diagnosis.constraint_name.endswith("_single"):
         return SqlError(f"value for type {kind} has multibyte characters, which CHAR cannot hold: use VARCHAR", "22021")
     return SqlError(f"value too long for type {kind}", "22001")
-
-
-def ended(error):
-    """Whether this error of psycopg's says that the connection is gone."""
-    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))

@@ -15,8 +15,8 @@ from .tokens import render
 _BINDING = ["WITH", "NO", "SCHEMA", "BINDING"]
 
 
-def create(session, scan, replace, run):
-    """CREATE [OR REPLACE] VIEW, from behind that word; `run` translates and runs the final statement."""
+def create(session, scan, replace):
+    """CREATE [OR REPLACE] VIEW, from behind that word."""
     path = scan.path()
     names.new_name(path[-1])
     columns = scan.group() if scan.mark() == "(" else None

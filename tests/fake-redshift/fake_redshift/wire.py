@@ -177,7 +177,9 @@ class Handler(socketserver.BaseRequestHandler):
         if result.columns is not None:
             described = struct.pack("!h", len(result.columns))
             for column in result.columns:
-                described += column.name.encode() + b"\0" + struct.pack("!ihihih", 0, 0, column.oid, column.size, column.modifier, 0)
+                described += (
+                    column.name.encode() + b"\0" + struct.pack("!ihihih", 0, 0, column.oid, column.size, column.modifier, 0)
+                )
             self._send(b"T", described)
             for row in result.rows:
                 self._send(b"D", _row(row))

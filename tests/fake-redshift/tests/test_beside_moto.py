@@ -48,7 +48,9 @@ class BesideMoto(unittest.TestCase):
         theirs, ours = self.moto.describe_statement(Id=theirs["Id"]), support.data_api().describe_statement(Id=ours["Id"])
         present = {n: k for n, k in shape(theirs).items() if theirs[n] not in (None, "", []) and n in ours}
         self.covered(present, shape(ours))
-        self.assertLessEqual({"Id", "Status", "CreatedAt", "UpdatedAt", "Duration", "QueryString", "HasResultSet"}, set(present))
+        self.assertLessEqual(
+            {"Id", "Status", "CreatedAt", "UpdatedAt", "Duration", "QueryString", "HasResultSet"}, set(present)
+        )
 
     def test_errors_are_named_as_motos(self):
         for operation in ("describe_statement", "get_statement_result", "cancel_statement"):

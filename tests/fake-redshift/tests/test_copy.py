@@ -24,9 +24,7 @@ EVERY_TYPE = pyarrow.table(
         "j": pyarrow.array([0.5, None], pyarrow.float32()),
     }
 )
-COLUMNS = (
-    "a BIGINT, b DOUBLE PRECISION, c BOOLEAN, d VARCHAR(100), e TIMESTAMP, f DATE, g INTEGER, h DECIMAL(9,2), i SMALLINT, j REAL"
-)
+COLUMNS = "a BIGINT, b DOUBLE PRECISION, c BOOLEAN, d VARCHAR(100), e TIMESTAMP, f DATE, g INTEGER, h DECIMAL(9,2), i SMALLINT, j REAL"
 
 
 class Copy(support.SqlCase):
@@ -85,7 +83,11 @@ class Copy(support.SqlCase):
             ("TIMESTAMP", text, {}),
             ("DATE", moment, {}),
             ("DECIMAL(9,2)", pyarrow.array([decimal.Decimal("1.5")], pyarrow.decimal128(10, 2)), {}),
-            ("DECIMAL(9,2)", pyarrow.array([decimal.Decimal("1.50")], pyarrow.decimal128(9, 2)), {"store_decimal_as_integer": True}),
+            (
+                "DECIMAL(9,2)",
+                pyarrow.array([decimal.Decimal("1.50")], pyarrow.decimal128(9, 2)),
+                {"store_decimal_as_integer": True},
+            ),
             ("SUPER", text, {}),
             ("SUPER", pyarrow.array([[1]]), {}),
             ("SUPER", pyarrow.array([{"k": 1}]), {}),
@@ -93,7 +95,9 @@ class Copy(support.SqlCase):
         ]:
             with self.subTest(kind=kind, values=str(values.type)):
                 self.run_sql(f"CREATE TEMP TABLE t (a {kind})")
-                row = self.copy_refused("t", self.one({"a": values}, **options), "incompatible Parquet schema for column 'a'")
+                row = self.copy_refused(
+                    "t", self.one({"a": values}, **options), "incompatible Parquet schema for column 'a'"
+                )
                 self.assertEqual(row[1], "a")
                 self.run_sql("DROP TABLE t")
 
@@ -106,7 +110,9 @@ class Copy(support.SqlCase):
     def test_values_must_fit(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html, copy-parameters-data-load.html"""
         self.run_sql("CREATE TABLE t (a VARCHAR(4), b BIGINT NOT NULL)")
-        row = self.copy_refused("t", self.one({"a": ["ok", "ééé"], "b": [1, 2]}), "longer than the length defined .*4, Data: 6")
+        row = self.copy_refused(
+            "t", self.one({"a": ["ok", "ééé"], "b": [1, 2]}), "longer than the length defined .*4, Data: 6"
+        )
         self.assertEqual((row[1], row[2]), ("a", 2))
         self.assertTrue(row[0].startswith("s3://"))
         self.copy_refused("t", self.one({"a": ["a\0b"], "b": [1]}), "null byte")
@@ -148,7 +154,15 @@ class Copy(support.SqlCase):
         location = self.one({"a": ["x"]})
         self.copy("t", location, "STATUPDATE OFF EXPLICIT_IDS")
         self.copy("t", location, "FILLRECORD STATUPDATE")
-        for option in ("MAXERROR 1", "ACCEPTANYDATE", "REGION 'us-east-1'", "TIMEFORMAT 'auto'", "GZIP", "COMPUPDATE OFF", "NOLOAD"):
+        for option in (
+            "MAXERROR 1",
+            "ACCEPTANYDATE",
+            "REGION 'us-east-1'",
+            "TIMEFORMAT 'auto'",
+            "GZIP",
+            "COMPUPDATE OFF",
+            "NOLOAD",
+        ):
             with self.subTest(option):
                 with self.assertRaisesRegex(Exception, f"{option.split()[0]} is not supported for COPY from PARQUET"):
                     self.copy("t", location, option)
@@ -159,7 +173,9 @@ class Copy(support.SqlCase):
         self.run_sql("CREATE TABLE t (a VARCHAR(9))")
         location, settings = self.one({"a": ["x"]}), support.environment()
         end = "FORMAT AS PARQUET MANIFEST"
-        self.refused(f"COPY t FROM '{location}' IAM_ROLE 'arn:aws:iam::1:role/other' {end}", "not authorized to assume IAM Role")
+        self.refused(
+            f"COPY t FROM '{location}' IAM_ROLE 'arn:aws:iam::1:role/other' {end}", "not authorized to assume IAM Role"
+        )
         self.refused(f"COPY t FROM '{location}' CREDENTIALS 'aws_access_key_id=a;aws_secret_access_key=b' {end}", "unknown")
         self.refused(f"COPY t FROM '{location}' {end}", "IAM_ROLE and CREDENTIALS")
         self.run_sql(f"COPY t FROM '{location}' IAM_ROLE DEFAULT {end}")

@@ -98,9 +98,18 @@ class Requests(Case):
         for authorization, code in [
             ("", "MissingAuthenticationTokenException"),
             ("Basic eDp5", "MissingAuthenticationTokenException"),
-            (f"AWS4-HMAC-SHA256 Credential=x/20240101/us-east-1/redshift-data/aws4_request, {signature}", "UnrecognizedClientException"),
-            (f"AWS4-HMAC-SHA256 Credential=headgate/20240101/us-east-1/redshift/aws4_request, {signature}", "InvalidSignatureException"),
-            (f"AWS4-HMAC-SHA256 Credential=headgate/20240101/eu-west-1/redshift-data/aws4_request, {signature}", "InvalidSignatureException"),
+            (
+                f"AWS4-HMAC-SHA256 Credential=x/20240101/us-east-1/redshift-data/aws4_request, {signature}",
+                "UnrecognizedClientException",
+            ),
+            (
+                f"AWS4-HMAC-SHA256 Credential=headgate/20240101/us-east-1/redshift/aws4_request, {signature}",
+                "InvalidSignatureException",
+            ),
+            (
+                f"AWS4-HMAC-SHA256 Credential=headgate/20240101/eu-west-1/redshift-data/aws4_request, {signature}",
+                "InvalidSignatureException",
+            ),
         ]:
             with self.subTest(authorization):
                 self.assertEqual(raw("ExecuteStatement", good, authorization)[1]["__type"], code)
@@ -140,7 +149,8 @@ class Statements(Case):
         described = support.execute("SELECT 1 AS a UNION ALL SELECT 2", StatementName="two")
         shown = {k: described[k] for k in ("Status", "HasResultSet", "ResultRows", "QueryString")}
         self.assertEqual(
-            shown, {"Status": "FINISHED", "HasResultSet": True, "ResultRows": 2, "QueryString": "SELECT 1 AS a UNION ALL SELECT 2"}
+            shown,
+            {"Status": "FINISHED", "HasResultSet": True, "ResultRows": 2, "QueryString": "SELECT 1 AS a UNION ALL SELECT 2"},
         )
         self.assertGreater(described["Duration"], 0)
         listed = support.data_api().list_statements(StatementName="two", Status="FINISHED")["Statements"]
@@ -170,15 +180,15 @@ class Statements(Case):
 
     def test_results_of_a_batch_are_its_parts(self):
         """https://docs.aws.amazon.com/redshift-data/latest/APIReference/API_GetStatementResult.html"""
-        described = support.batch("CREATE TEMP TABLE x AS SELECT 5 AS a", "INSERT INTO x SELECT 6", "SELECT a FROM x ORDER BY a")
+        described = support.batch(
+            "CREATE TEMP TABLE x AS SELECT 5 AS a", "INSERT INTO x SELECT 6", "SELECT a FROM x ORDER BY a"
+        )
         self.assertEqual([part["HasResultSet"] for part in described["SubStatements"]], [False, False, True])
         self.assertEqual([part["ResultRows"] for part in described["SubStatements"]][1:], [1, 2])
         result = support.data_api().get_statement_result(Id=f"{described['Id']}:3")
         self.assertEqual(result["Records"], [[{"longValue": 5}], [{"longValue": 6}]])
         self.refused("ValidationException", "each of its statements", "get_statement_result", Id=described["Id"])
-        self.refused(
-            "ResourceNotFoundException", "does not have result", "get_statement_result", Id=f"{described['Id']}:1"
-        )
+        self.refused("ResourceNotFoundException", "does not have result", "get_statement_result", Id=f"{described['Id']}:1")
 
     def test_fields_are_typed(self):
         """https://docs.aws.amazon.com/redshift-data/latest/APIReference/API_Field.html"""

@@ -14,7 +14,9 @@ class CreateTable(support.SqlCase):
             "SELECT column_name, encoding, distkey, sortkey, is_nullable FROM svv_redshift_columns "
             f"WHERE schema_name = '{self.schema}' ORDER BY ordinal_position"
         )
-        self.assertEqual(found, [("a", "AZ64", True, 2, "NO"), ("b", "RAW", False, 1, "YES"), ("c", "none", False, 0, "YES")])
+        self.assertEqual(
+            found, [("a", "AZ64", True, 2, "NO"), ("b", "RAW", False, 1, "YES"), ("c", "none", False, 0, "YES")]
+        )
 
     def test_wrong_keys_are_refused(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_TABLE_NEW.html"""

@@ -18,7 +18,9 @@ class Load(support.SqlCase):
             'CREATE TABLE "t" ("event_id" VARCHAR(64) NOT NULL, "received_at" TIMESTAMP NOT NULL, "tags" SUPER, '
             '"amount" DOUBLE PRECISION) DISTSTYLE AUTO SORTKEY ("received_at")'
         )
-        self.run_sql('CREATE TABLE "headgate_discards" ("load_id" VARCHAR(64), "event_id" VARCHAR(64), "value" VARCHAR(MAX))')
+        self.run_sql(
+            'CREATE TABLE "headgate_discards" ("load_id" VARCHAR(64), "event_id" VARCHAR(64), "value" VARCHAR(MAX))'
+        )
         self.run_sql('CREATE TABLE "headgate_loads" ("load_id" VARCHAR(64) NOT NULL, "rows" BIGINT, "at" TIMESTAMP)')
 
     def statements(self, load, location):
@@ -27,11 +29,11 @@ class Load(support.SqlCase):
         return [
             f'LOCK {s}"headgate_lock__t"',
             f'CREATE TEMP TABLE "hg_s" ({STAGED})',
-            f'COPY "hg_s" ({listed}) FROM \'{location}\' IAM_ROLE \'{support.environment()["REDSHIFT_IAM_ROLE"]}\' '
+            f"COPY \"hg_s\" ({listed}) FROM '{location}' IAM_ROLE '{support.environment()['REDSHIFT_IAM_ROLE']}' "
             "FORMAT AS PARQUET MANIFEST",
             'CREATE TEMP TABLE "hg_n" AS SELECT s.* FROM (SELECT s.*, ROW_NUMBER() OVER (PARTITION BY "event_id" '
             f'ORDER BY "received_at") AS "hg_row" FROM "hg_s" s) s LEFT JOIN (SELECT DISTINCT "event_id" FROM {s}"t" '
-            "WHERE \"received_at\" >= TIMESTAMP '2024-01-01 00:00:00') t ON t.\"event_id\" = s.\"event_id\" "
+            'WHERE "received_at" >= TIMESTAMP \'2024-01-01 00:00:00\') t ON t."event_id" = s."event_id" '
             'WHERE s."hg_row" = 1 AND t."event_id" IS NULL',
             f'INSERT INTO {s}"t" ({listed}) SELECT "event_id", "received_at", '
             'CASE WHEN CAN_JSON_PARSE("tags") THEN JSON_PARSE("tags") END, "amount" FROM "hg_n"',

@@ -45,7 +45,9 @@ class Refused(support.SqlCase):
 
     def test_statements_that_do_not_exist_there(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/c_SQL_commands.html"""
-        self.all_refused(["LISTEN c", "NOTIFY c", "DO $$ BEGIN END $$", "SAVEPOINT s", "VALUES (1)", "REINDEX TABLE t"], "has no")
+        self.all_refused(
+            ["LISTEN c", "NOTIFY c", "DO $$ BEGIN END $$", "SAVEPOINT s", "VALUES (1)", "REINDEX TABLE t"], "has no"
+        )
 
     def test_arrays_and_values_lists(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/c_unsupported-postgresql-features.html"""
@@ -61,7 +63,9 @@ class Refused(support.SqlCase):
 
     def test_json_operators_of_postgresql(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/super-overview.html: SUPER is walked by PartiQL paths"""
-        self.all_refused(["SELECT extra -> 'a' FROM t", "SELECT extra ->> 'a' FROM t", "SELECT extra @> extra FROM t"], "operator")
+        self.all_refused(
+            ["SELECT extra -> 'a' FROM t", "SELECT extra ->> 'a' FROM t", "SELECT extra @> extra FROM t"], "operator"
+        )
 
     def test_functions_of_the_leader_node_with_tables(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/c_SQL_functions_leader_node_only.html"""
@@ -89,7 +93,12 @@ class Refused(support.SqlCase):
 
     def test_what_the_fake_does_not_do_is_named(self):
         self.all_refused(
-            ["UNLOAD ('SELECT 1') TO 's3://b/k' IAM_ROLE 'r'", "SELECT 1 INTO x", "CREATE TABLE x (a GEOMETRY)", "SET x TO 1"],
+            [
+                "UNLOAD ('SELECT 1') TO 's3://b/k' IAM_ROLE 'r'",
+                "SELECT 1 INTO x",
+                "CREATE TABLE x (a GEOMETRY)",
+                "SET x TO 1",
+            ],
             "the fake of Redshift does not do",
         )
 

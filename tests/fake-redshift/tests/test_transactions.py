@@ -127,7 +127,9 @@ class Transactions(support.SqlCase):
         self.run_sql("COMMIT")
         error = wait()
         self.assertEqual((error.diag.message_primary, error.sqlstate), ("1023", "XX000"))
-        self.assertRegex(error.diag.message_detail, r"^Serializable isolation violation on table - \d+, transactions forming")
+        self.assertRegex(
+            error.diag.message_detail, r"^Serializable isolation violation on table - \d+, transactions forming"
+        )
 
     def test_several_statements_in_a_message_are_one_transaction(self):
         """https://www.postgresql.org/docs/8.0/protocol-flow.html"""

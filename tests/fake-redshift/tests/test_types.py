@@ -24,12 +24,22 @@ class Types(support.SqlCase):
 
     def test_lengths_have_their_defaults_and_limits(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html"""
-        self.run_sql("CREATE TABLE t (a VARCHAR, b VARCHAR(MAX), c CHAR, d TEXT, e CHARACTER VARYING(7), f NCHAR(4096), g BPCHAR)")
+        self.run_sql(
+            "CREATE TABLE t (a VARCHAR, b VARCHAR(MAX), c CHAR, d TEXT, e CHARACTER VARYING(7), f NCHAR(4096), g BPCHAR)"
+        )
         found = self.run_sql(
             f"SELECT character_maximum_length FROM svv_columns WHERE table_schema = '{self.schema}' ORDER BY ordinal_position"
         )
         self.assertEqual([length for (length,) in found], [256, 65535, 1, 256, 7, 4096, 256])
-        for kind in ("VARCHAR(65536)", "VARCHAR(0)", "CHAR(4097)", "TEXT(10)", "DECIMAL(39,0)", "DECIMAL(5,6)", "TIMESTAMP(3)"):
+        for kind in (
+            "VARCHAR(65536)",
+            "VARCHAR(0)",
+            "CHAR(4097)",
+            "TEXT(10)",
+            "DECIMAL(39,0)",
+            "DECIMAL(5,6)",
+            "TIMESTAMP(3)",
+        ):
             with self.subTest(kind):
                 self.refused(f"CREATE TABLE u (a {kind})", "length|precision|scale")
 
@@ -52,7 +62,9 @@ class Types(support.SqlCase):
 
     def test_a_cast_to_varchar_cuts_after_whole_characters(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_CAST_function.html, lengths: r_Character_types.html"""
-        found = self.run_sql("SELECT CAST('ééé' AS VARCHAR(5)), CAST(12345 AS VARCHAR(3)), CAST(CAST('abc' AS VARCHAR(2)) || 'd' AS VARCHAR)")
+        found = self.run_sql(
+            "SELECT CAST('ééé' AS VARCHAR(5)), CAST(12345 AS VARCHAR(3)), CAST(CAST('abc' AS VARCHAR(2)) || 'd' AS VARCHAR)"
+        )
         self.assertEqual(found, [("éé", "123", "abd")])
         self.run_sql("CREATE TABLE t AS SELECT CAST('a' AS VARCHAR(5)) AS a")
         self.refused("INSERT INTO t VALUES ('abcdef')", r"character varying\(5\)")
@@ -114,7 +126,9 @@ class Functions(support.SqlCase):
 
     def test_small_ones(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_LEN.html, r_NVL_function.html, r_GETDATE.html, r_SYSDATE.html"""
-        found = self.run_sql("SELECT LEN('éa'), OCTET_LENGTH('éa'), NVL(NULL, 7), GETDATE() <= SYSDATE + interval '1 minute'")
+        found = self.run_sql(
+            "SELECT LEN('éa'), OCTET_LENGTH('éa'), NVL(NULL, 7), GETDATE() <= SYSDATE + interval '1 minute'"
+        )
         self.assertEqual(found, [(2, 3, 7, True)])
         self.assertEqual(self.run_sql("SELECT 1 UNION ALL SELECT 2 MINUS SELECT 2"), [(1,)])
         self.assertRegex(self.run_sql("SELECT version()")[0][0], r"PostgreSQL 8\.0\.2 .* Redshift")

@@ -27,7 +27,9 @@ class Late(support.SqlCase):
         self.run_sql(f"CREATE VIEW w AS SELECT a FROM {self.schema}.v {self.late}")
         self.run_sql("DROP TABLE t")
         self.refused("SELECT * FROM w", "does not exist")
-        self.assertEqual(self.run_sql(f"SELECT table_type FROM svv_tables WHERE table_schema = '{self.schema}'"), [("VIEW",)] * 2)
+        self.assertEqual(
+            self.run_sql(f"SELECT table_type FROM svv_tables WHERE table_schema = '{self.schema}'"), [("VIEW",)] * 2
+        )
         self.run_sql("CREATE TABLE t (a VARCHAR(3))")
         self.run_sql("INSERT INTO t VALUES ('x')")
         self.assertEqual(self.run_sql("SELECT * FROM w"), [("x",)])
@@ -64,7 +66,6 @@ class Late(support.SqlCase):
         self.run_sql("DROP VIEW v")
         self.refused("DROP VIEW v", "does not exist")
         self.run_sql("DROP VIEW IF EXISTS v")
-
 
     def test_rights_on_a_view_outlive_its_table_and_its_replacement(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_VIEW.html"""

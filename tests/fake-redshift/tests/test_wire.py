@@ -21,7 +21,13 @@ class Raw:
         case.addCleanup(self.socket.close)
         self.socket.sendall(struct.pack("!ii", 8, 80877103))
         case.assertEqual(self.read(1), b"N")
-        names = b"user\0" + settings["REDSHIFT_USER"].encode() + b"\0database\0" + settings["REDSHIFT_DATABASE"].encode() + b"\0\0"
+        names = (
+            b"user\0"
+            + settings["REDSHIFT_USER"].encode()
+            + b"\0database\0"
+            + settings["REDSHIFT_DATABASE"].encode()
+            + b"\0\0"
+        )
         self.socket.sendall(struct.pack("!ii", len(names) + 8, 196608) + names)
         case.assertEqual(self.take(), (b"R", struct.pack("!i", 3)))
         self.socket.sendall(message(b"p", settings["REDSHIFT_PASSWORD"].encode() + b"\0"))
@@ -90,7 +96,10 @@ class Wire(support.SqlCase):
             "password": settings["REDSHIFT_PASSWORD"], "dbname": settings["REDSHIFT_DATABASE"],
         }  # fmt: skip
         for wrong in ({"password": "x"}, {"user": "x"}, {"dbname": "x"}):
-            with self.subTest(wrong), self.assertRaisesRegex(psycopg.OperationalError, "password authentication|does not exist"):
+            with (
+                self.subTest(wrong),
+                self.assertRaisesRegex(psycopg.OperationalError, "password authentication|does not exist"),
+            ):
                 psycopg.connect(**good | wrong)
 
     def test_a_client_that_leaves_rolls_back(self):
