@@ -12,9 +12,9 @@ from .tokens import WORD, Token, render
 
 def write_lock(session, path):
     """Takes the snapshot, then waits until no other transaction writes the table. Needs an open transaction."""
+    # This query is what takes the snapshot.
     oid = catalog.find(session, path)
     if oid is not None:
-        session.query("SELECT 1")
         session.query(f"LOCK TABLE {catalog.sql_path(session, path)} IN SHARE ROW EXCLUSIVE MODE")
     session.writing = oid
 

@@ -1,5 +1,6 @@
 """moto's redshift-data as a second opinion on shapes: it runs no SQL."""
 
+import logging
 import unittest
 
 import boto3
@@ -19,6 +20,7 @@ def shape(value):
 class BesideMoto(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         cls.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         cls.server.start()
         cls.addClassCleanup(cls.server.stop)
@@ -51,6 +53,24 @@ class BesideMoto(unittest.TestCase):
         self.assertLessEqual(
             {"Id", "Status", "CreatedAt", "UpdatedAt", "Duration", "QueryString", "HasResultSet"}, set(present)
         )
+
+    def test_a_result_answers_as_motos(self):
+        request = {"Sql": "SELECT 1 AS a, 'x' AS b"} | support.target()
+        theirs, ours = self.both("execute_statement", **request)
+        support.finished(ours["Id"])
+        theirs, ours = (
+            self.moto.get_statement_result(Id=theirs["Id"]),
+            support.data_api().get_statement_result(Id=ours["Id"]),
+        )
+        # The model has an integer for `nullable`, moto a boolean.
+        known = {name: kind for name, kind in shape(theirs["ColumnMetadata"][0]).items() if name != "nullable"}
+        self.covered(known, shape(ours["ColumnMetadata"][0]))
+        self.assertLessEqual({"Records", "ColumnMetadata"}, set(theirs) & set(ours))
+        # Each field has one member, named by its type.
+        for answer in (theirs, ours):
+            self.assertEqual(
+                [shape(field) for field in answer["Records"][0]][:2], [{"longValue": "int"}, {"stringValue": "str"}]
+            )
 
     def test_errors_are_named_as_motos(self):
         for operation in ("describe_statement", "get_statement_result", "cancel_statement"):
