@@ -74,8 +74,8 @@ setup_build() {
 
 setup_test() {
     install_packages python3:python3 jq:jq gzip:gzip
-    if ! "$venv_dir/bin/python" -c 'import duckdb, pyarrow, yaml' 2>/dev/null; then
-        say "installing DuckDB, pyarrow and PyYAML for the tests"
+    if ! "$venv_dir/bin/python" -c 'import boto3, duckdb, moto.server, psycopg, pyarrow, yaml' 2>/dev/null; then
+        say "installing the Python packages of the tests"
         if ! python3 -m venv --clear "$venv_dir" 2>/dev/null; then
             as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
             python3 -m venv --clear "$venv_dir"
@@ -85,7 +85,7 @@ setup_test() {
     # It reads compose files without Docker. Older ones are named with a hyphen, newer ones are a part of `docker`.
     docker compose version >/dev/null 2>&1 || install_packages docker-compose:docker-compose
     setup_promtool
-    tests/services/install.sh ceph s3s
+    tests/services/install.sh ceph s3s redshift
 }
 
 # Sets `promtool`. Debian packs it with the server, whose installation would start it: only the tool is unpacked.

@@ -45,6 +45,7 @@ run_tests() {
     cargo_tests --workspace --exclude headgate --no-fail-fast \
         --features headgate-stream/kafka,headgate-stream/testing,headgate-sink/s3,headgate-sink/testing -- --include-ignored
     step "compose file" compose -f deploy/compose/compose.yaml config --quiet
+    step "the fake of Redshift" "$venv_dir/bin/python" -m unittest discover -s tests/fake-redshift/tests
     step "settings and metrics in deploy/compose" \
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/deploy
     step "docs/capacity.md" "$venv_dir/bin/python" -m unittest discover -s tests/docs

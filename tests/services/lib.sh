@@ -16,6 +16,13 @@ kafka_libs="$services_cache/kafka-$kafka_version"
 weed_binary="$services_cache/seaweedfs-$seaweedfs_version/weed"
 # shellcheck disable=SC2034
 s3s_binary="$services_cache/s3s-fs-$s3s_version/bin/s3s-fs"
+# Another list of packages is another environment.
+redshift_environment="$services_cache/redshift-$(cksum <"$services_source/redshift/requirements.txt" | cut -d' ' -f1)"
+# shellcheck disable=SC2034
+redshift_python="$redshift_environment/venv/bin/python"
+# PostgreSQL never runs as root, and others do not get into root's own cache.
+postgres_cache="$services_cache/postgresql"
+[ "$(id -u)" != 0 ] || postgres_cache=/var/cache/headgate/postgresql
 
 # Only ever used on 127.0.0.1, by servers that are thrown away.
 access_key=headgate
@@ -40,6 +47,14 @@ usage() {
 # need COMMAND HOW: fails unless the command is there.
 need() {
     command -v "$1" >/dev/null || fail "$1 is missing: $2"
+}
+
+# postgres_bin: the directory of PostgreSQL's programs: the system's newest, or those that install.sh has unpacked.
+postgres_bin() {
+    local bin
+    bin=$(printf '%s\n' /usr/lib/postgresql/*/bin "$postgres_cache"/usr/lib/postgresql/*/bin |
+        while read -r bin; do [ ! -x "$bin/initdb" ] || echo "$bin"; done | sort -V | tail -n 1)
+    [ -n "$bin" ] && echo "$bin"
 }
 
 # choose_ports DIR COUNT [OFFSET]: sets the array `ports` to ports that are free, and OFFSET above them too. The last
