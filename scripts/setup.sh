@@ -74,8 +74,8 @@ setup_build() {
 
 setup_test() {
     install_packages python3:python3 jq:jq gzip:gzip
-    if ! "$venv_dir/bin/python" -c 'import duckdb, pyarrow, yaml' 2>/dev/null; then
-        say "installing DuckDB, pyarrow and PyYAML for the tests"
+    if ! "$venv_dir/bin/python" -c 'import boto3, duckdb, moto.server, pyarrow, yaml' 2>/dev/null; then
+        say "installing DuckDB, moto, pyarrow and PyYAML for the tests"
         if ! python3 -m venv --clear "$venv_dir" 2>/dev/null; then
             as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
             python3 -m venv --clear "$venv_dir"
