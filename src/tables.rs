@@ -27,7 +27,10 @@ pub(crate) async fn run(args: cli::Tables, config: &Config) -> Result<()> {
 }
 
 /// Lists the landed tables.
-async fn list(format: output::Format, config: &Config) -> Result<()> {
+///
+/// # Errors
+/// The commit log cannot be read.
+pub(crate) async fn list(format: output::Format, config: &Config) -> Result<()> {
     let (_, snapshot) = landed(config).await?;
     let mut out = io::BufWriter::new(io::stdout());
     output::write_batch(&listing(&snapshot)?, format, &mut out)?;

@@ -1,8 +1,7 @@
 //! `headgate tables ddl`: external tables over the landed files, as SQL for the engine that is to read them.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -144,12 +143,8 @@ fn preamble(args: &Arguments, config: &Config) -> String {
         ]),
         Engine::Duckdb => lines.push("A table that has no file yet has no view yet.".to_owned()),
     }
-    let mut text = String::new();
-    for line in lines {
-        // Writing to a string cannot fail.
-        drop(writeln!(text, "{}", format!("-- {line}").trim_end()));
-    }
-    text
+    let comment = |line: &String| format!("{}\n", format!("-- {line}").trim_end());
+    lines.iter().map(comment).collect()
 }
 
 /// The partitions of a table that have files, ascending.

@@ -28,7 +28,7 @@ fn script(path: &str) -> PathBuf {
 impl Moto {
     fn start() -> Self {
         let mut child = Command::new(python())
-            .arg(script("services/moto.py"))
+            .arg(script("services/glue_server.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
