@@ -4,12 +4,15 @@
 Prints `GLUE_ENDPOINT=http://127.0.0.1:PORT` when it listens. It ends with whoever started it.
 """
 
+import logging
 import sys
 
 from moto.server import ThreadedMotoServer
 
 
 def main():
+    # A line for each request.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
