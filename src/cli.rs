@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Flag;
 use crate::query::Format;
 use crate::replay;
+use crate::tables;
 
 /// Exit codes, the same for every command. 0 is success.
 pub(crate) mod exit {
@@ -62,7 +63,7 @@ pub(crate) enum Command {
     Sink(SinkCommand),
     /// Runs SQL over the landed tables; without SQL, a prompt
     Query(Query),
-    /// Lists the landed tables: rows, bytes, files, freshness
+    /// Lists the landed tables: rows, bytes, files, freshness; or prints them as other engines' external tables
     Tables(Tables),
     /// Lands events once more: rejected ones that are valid now, or a part of the stream into new tables
     Replay(replay::Arguments),
@@ -175,6 +176,17 @@ pub(crate) struct Tables {
     /// How the list is written
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) what: Option<TablesWhat>,
+}
+
+/// What is done with tables other than list them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TablesWhat {
+    /// Prints SQL by which another engine reads the landed files where they are
+    Ddl(tables::ddl::Arguments),
+    /// Makes AWS Glue's catalogue know the tables and the partitions that have landed; may be run again and again
+    Glue(tables::glue::Arguments),
 }
 
 /// `headgate lake ...`
@@ -383,7 +395,7 @@ pub(crate) enum Schemas {
         #[arg(long, value_name = "DIR")]
         against: Option<PathBuf>,
     },
-    /// Prints the tables as SQL
+    /// Prints the tables as SQL; for Redshift also a view of each event that has several majors
     Ddl {
         /// Only this table
         #[arg(long)]
@@ -391,6 +403,9 @@ pub(crate) enum Schemas {
         /// Whose SQL
         #[arg(long, value_enum, default_value_t = Dialect::Redshift)]
         dialect: Dialect,
+        /// The schema in Redshift
+        #[arg(long, default_value = "public")]
+        schema: String,
     },
     /// Validates JSON instances, one a line: one JSON verdict a line; exits 1 if any is invalid, 2 if the schema is
     /// refused

@@ -24,6 +24,7 @@ use problem::Problem;
 pub(crate) use problem::nearest;
 
 use crate::replay;
+use crate::tables::glue;
 
 /// The file that is read when no `--config` is given, if it is there.
 const DEFAULT_FILE: &str = "headgate.toml";
@@ -54,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) s3: headgate_sink::store::s3::Config,
     /// Where event schemas come from.
     pub(crate) schemas: Schemas,
+    /// The catalogue that `headgate tables glue` fills.
+    pub(crate) glue: glue::Settings,
     /// Bounds of `headgate query`.
     pub(crate) query: Query,
     /// Bounds of `headgate replay`.
@@ -77,6 +80,7 @@ impl Default for Config {
             store: Store::default(),
             s3: headgate_sink::store::s3::Config::default(),
             schemas: Schemas::default(),
+            glue: glue::Settings::default(),
             query: Query::default(),
             replay: replay::Settings::default(),
             log: Log::default(),
@@ -183,6 +187,7 @@ impl Config {
             ("gateway", self.gateway.problems()),
             ("journal", self.journal.problems()),
             ("sink", self.sink.problems()),
+            ("glue", self.glue.problems()),
         ];
         // What is not used may lack what it would need.
         if self.stream.kind == StreamKind::Kafka {

@@ -14,6 +14,7 @@ mod process;
 mod query;
 mod replay;
 mod schemas;
+mod tables;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -98,7 +99,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Tables(args) => {
             log_to_stderr("warn")?;
             runtime()?
-                .block_on(query::tables(args, &loaded.config))
+                .block_on(tables::run(args, &loaded.config))
                 .map(|()| 0)
         }
         Command::Replay(args) => {

@@ -1,9 +1,9 @@
-//! `headgate query` and `headgate tables`: what has landed, read beside a running process or without one.
+//! `headgate query`: what has landed, read beside a running process or without one.
 
 mod engine;
 mod lake;
 mod objects;
-mod output;
+pub(crate) mod output;
 mod prompt;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,6 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::object_store::ObjectStore;
 use datafusion::object_store::local::LocalFileSystem;
@@ -107,7 +106,7 @@ fn files(store: Arc<dyn Store>, config: &Config) -> Result<Arc<dyn ObjectStore>>
 
 /// The store, and what has landed in it by now. Before the first start there is neither, which is no error: there are
 /// just no tables.
-async fn landed(config: &Config) -> Result<(Option<Arc<dyn Store>>, Snapshot)> {
+pub(crate) async fn landed(config: &Config) -> Result<(Option<Arc<dyn Store>>, Snapshot)> {
     exists(config)?;
     let store = crate::lake::open_to_read(config).await?;
     let snapshot = match &store {
@@ -217,65 +216,6 @@ fn merged(schemas: &[Schema]) -> Schema {
         }
     }
     Schema::new(columns)
-}
-
-/// Runs `headgate tables`.
-///
-/// # Errors
-/// The commit log cannot be read.
-pub(crate) async fn tables(args: cli::Tables, config: &Config) -> Result<()> {
-    let (_, snapshot) = landed(config).await?;
-    let mut out = io::BufWriter::new(io::stdout());
-    output::write_batch(&listing(&snapshot)?, args.format, &mut out)?;
-    Ok(out.flush()?)
-}
-
-/// One row a table.
-fn listing(snapshot: &Snapshot) -> Result<RecordBatch> {
-    let tables: Vec<(&str, &[DataFile])> = snapshot.tables().collect();
-    let sums = |of: fn(&DataFile) -> u64| -> ArrayRef {
-        let sum = |files: &[DataFile]| {
-            i64::try_from(files.iter().map(of).sum::<u64>()).unwrap_or(i64::MAX)
-        };
-        Arc::new(
-            tables
-                .iter()
-                .map(|(_, files)| Some(sum(files)))
-                .collect::<Int64Array>(),
-        )
-    };
-    let newest = |of: fn(&DataFile) -> i64| -> ArrayRef {
-        let times = tables.iter().map(|(_, files)| files.iter().map(of).max());
-        Arc::new(
-            times
-                .collect::<TimestampMillisecondArray>()
-                .with_timezone_utc(),
-        )
-    };
-    Ok(RecordBatch::try_from_iter([
-        (
-            "table",
-            Arc::new(
-                tables
-                    .iter()
-                    .map(|(name, _)| Some(*name))
-                    .collect::<StringArray>(),
-            ) as ArrayRef,
-        ),
-        ("rows", sums(|file| file.rows)),
-        ("bytes", sums(|file| file.bytes)),
-        (
-            "files",
-            Arc::new(
-                tables
-                    .iter()
-                    .map(|(_, files)| i64::try_from(files.len()).ok())
-                    .collect::<Int64Array>(),
-            ),
-        ),
-        ("newest_received", newest(|file| file.received_max_ms)),
-        ("last_commit", newest(|file| file.committed_ms)),
-    ])?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `headgate schemas ...`, and where the schemas of every command come from.
 
 mod builtin;
+mod ddl;
 mod validate;
 
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use anyhow::{Result, bail};
 use headgate_schemas::evolve::{self, SchemaChange};
 use headgate_schemas::registry::{LoadErrors, Registry};
 use headgate_schemas::schema::Schema;
-use headgate_sink::table::Table;
+use headgate_sink::table;
 
 use crate::cli::{self, Dialect, exit};
 use crate::config::{Config, nearest};
@@ -47,7 +48,8 @@ impl Source {
             Self::Directory(dir) => Registry::load(dir),
             Self::BuiltIn => builtin::load(),
         };
-        loaded.map_err(|errors| Refused {
+        let checked = loaded.and_then(|registry| table::check(&registry).map(|()| registry));
+        checked.map_err(|errors| Refused {
             source: self.clone(),
             errors,
         })
@@ -69,7 +71,7 @@ impl std::fmt::Display for Source {
 pub(crate) struct Refused {
     // Not an error's `source`: thiserror would take a field of that name for one.
     #[source]
-    errors: LoadErrors,
+    pub(crate) errors: LoadErrors,
     source: Source,
 }
 
@@ -84,8 +86,16 @@ pub(crate) fn run(command: cli::Schemas, config: &Config) -> Result<u8> {
         cli::Schemas::List => list(&source.load()?, &mut out),
         cli::Schemas::Show { name } => show(find(&source.load()?, &name)?, &mut out),
         cli::Schemas::Check { against } => check(&source, against, &mut out),
-        cli::Schemas::Ddl { table, dialect } => {
-            ddl(&source.load()?, table.as_deref(), dialect, &mut out)
+        cli::Schemas::Ddl {
+            table,
+            dialect,
+            schema,
+        } => {
+            let registry = source.load()?;
+            match dialect {
+                Dialect::Redshift => ddl::redshift(&registry, table.as_deref(), &schema, &mut out),
+                Dialect::Duckdb => ddl::duckdb(&registry, table.as_deref(), &mut out),
+            }
         }
         cli::Schemas::Validate { schema, instances } => validate::run(
             &source,
@@ -233,28 +243,4 @@ fn report(change: &SchemaChange, out: &mut impl Write) -> Result<()> {
         writeln!(out, "    {}: {mark}{}", detail.pointer, detail.reason)?;
     }
     Ok(())
-}
-
-/// The tables as SQL, as the sink would make them.
-fn ddl(
-    registry: &Registry,
-    table: Option<&str>,
-    dialect: Dialect,
-    out: &mut impl Write,
-) -> Result<u8> {
-    let known: Vec<&str> = registry.families().map(|(name, _)| name).collect();
-    if let Some(table) = table.filter(|table| !known.contains(table)) {
-        bail!("no table `{table}`; there are: {}", known.join(", "));
-    }
-    for (name, family) in registry.families() {
-        if table.is_none_or(|table| table == name) {
-            let table = Table::of(family);
-            let sql = match dialect {
-                Dialect::Redshift => table.redshift_ddl(),
-                Dialect::Duckdb => table.duckdb_ddl(),
-            };
-            writeln!(out, "{}", sql.trim_end())?;
-        }
-    }
-    Ok(0)
 }

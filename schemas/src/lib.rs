@@ -8,6 +8,7 @@ pub mod format;
 pub mod names;
 mod pattern;
 pub mod program;
+pub mod redshift;
 pub mod registry;
 pub mod schema;
 pub mod shape;

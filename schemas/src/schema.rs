@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::event::Violation;
 use crate::program::Program;
+use crate::redshift::Redshift;
 use crate::shape::Shape;
 use crate::walk::Cursor;
 
@@ -69,6 +70,7 @@ pub struct Schema {
     pub(crate) version: Version,
     pub(crate) dataschema: String,
     pub(crate) table: String,
+    pub(crate) redshift: Option<Redshift>,
     pub(crate) document: Value,
     /// The document with every reference replaced by what it names: what shape and compatibility look at.
     pub(crate) expanded: Value,
@@ -108,6 +110,11 @@ impl Schema {
     /// of a major share one table, and no two majors do. Lower-case letters, digits and `_`, at most 127 bytes.
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The annotation `x-redshift`: how Redshift keeps the table's rows. Its columns need not be there.
+    pub fn redshift(&self) -> Option<&Redshift> {
+        self.redshift.as_ref()
     }
 
     /// What the columns are derived from.

@@ -3,10 +3,14 @@
 //! [`Table::of`] is the one place where a schema becomes columns: the Arrow and Parquet schema, the DDL and the
 //! decoder's way through an event's data all come from it. `docs/adr/0004-table-layout.md` says why it is so.
 
-mod ddl;
+mod check;
+mod duckdb;
+pub mod external;
 mod generation;
 mod naming;
+pub mod redshift;
 
+pub use self::check::check;
 pub use self::generation::Generation;
 pub(crate) use self::naming::pointer;
 
@@ -14,6 +18,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use headgate_schemas::{
+    redshift::Redshift,
     schema::Schema,
     shape::{Property, Shape, ShapeKind},
     walk::{Expected, Str},
@@ -79,7 +84,7 @@ pub struct Column {
     pub kind: Type,
     /// No row is without it. Only columns from the envelope are: a schema's own rules are the gateway's to enforce.
     pub required: bool,
-    /// The longest text allowed, in characters, where the schema bounds it.
+    /// The longest text that any minor allows, in characters, where all of them bound it.
     pub length_max: Option<u64>,
     /// JSON pointer into the event's data; `None`: it comes from the envelope.
     pub pointer: Option<String>,
@@ -159,6 +164,7 @@ pub struct Table {
     version: String,
     columns: Vec<Column>,
     root: Node,
+    redshift: Option<Redshift>,
     arrow: SchemaRef,
     fingerprint: String,
 }
@@ -167,8 +173,9 @@ impl Table {
     /// The table of a family: the minors of one major, ascending.
     ///
     /// The first minor's columns come first; each later minor appends what it adds, so that a column never moves and
-    /// never changes its type. A property that a later minor redefines keeps its first definition; values that do
-    /// not fit it land in `_rest`.
+    /// never changes its type. A property that a later minor redefines keeps its first definition, but for the length
+    /// of texts, which is the longest that any minor allows; values that do not fit it land in `_rest`. Of the minors
+    /// that say how Redshift keeps the rows the newest counts.
     pub fn of(family: &[Arc<Schema>]) -> Self {
         let newest = family.last();
         let mut layout = Layout::new();
@@ -186,6 +193,10 @@ impl Table {
             fingerprint: fingerprint(&layout.columns),
             root: layout.root.unwrap_or(Node::Object(Members::default())),
             columns: layout.columns,
+            redshift: family
+                .iter()
+                .rev()
+                .find_map(|schema| schema.redshift().cloned()),
         }
     }
 
@@ -282,6 +293,13 @@ impl Layout {
                     }),
                     Some(properties),
                 ) => self.extend(inner, properties, path),
+                (
+                    Some(Member {
+                        node: Node::Column(column),
+                        ..
+                    }),
+                    _,
+                ) => self.widen(*column, shape),
                 (Some(_), _) => {}
                 (None, _) => {
                     let pointer = naming::pointer(&object.pointer, name);
@@ -294,6 +312,18 @@ impl Layout {
                 }
             }
             path.pop();
+        }
+    }
+
+    /// Gives a text column room for what another minor allows. Texts of a minor that leaves the type open count too.
+    fn widen(&mut self, column: usize, shape: &Shape) {
+        let texts = matches!(shape.kind, ShapeKind::String { .. } | ShapeKind::Any);
+        if let Some(column) = self.columns.get_mut(column)
+            && column.kind == Type::Text
+            && texts
+        {
+            let both = column.length_max.zip(shape.max_length);
+            column.length_max = both.map(|(known, length)| known.max(length));
         }
     }
 

@@ -88,13 +88,15 @@ impl Reloader {
     }
 
     async fn reload(&self) {
-        let Source::Directory(dir) = self.source.clone() else {
+        let source = self.source.clone();
+        if source == Source::BuiltIn {
             tracing::info!("the schemas are those of the binary: there is nothing to reload");
             return;
-        };
+        }
         let schemas = Arc::clone(&self.schemas);
         // Compiling a large set takes long enough to hold up requests on the same thread.
-        let reloaded = tokio::task::spawn_blocking(move || schemas.reload(&dir)).await;
+        let reload = move || source.load().map(|new| schemas.replace(new));
+        let reloaded = tokio::task::spawn_blocking(reload).await;
         match reloaded {
             Ok(Ok(summary)) => {
                 self.metrics.schemas_reloaded(summary.schemas);
@@ -107,8 +109,9 @@ impl Reloader {
                 } = summary;
                 tracing::info!(schemas, ?added, ?changed, ?removed, "schemas reloaded");
             }
-            Ok(Err(errors)) => {
+            Ok(Err(refused)) => {
                 self.metrics.schemas_refused();
+                let errors = refused.errors;
                 tracing::error!("new schemas refused, the old ones stay:\n{errors}");
             }
             Err(panic) => {

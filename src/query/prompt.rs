@@ -109,7 +109,7 @@ async fn answer(
         Input::Nothing | Input::More => {}
         Input::Help => println!("{HELP}"),
         Input::Leave => return Ok(false),
-        Input::Tables => super::tables(crate::cli::Tables { format }, config).await?,
+        Input::Tables => crate::tables::list(format, config).await?,
         Input::Columns(table) => {
             let columns = super::open(config).await?.columns(table).await?;
             for field in columns.fields() {

@@ -27,7 +27,7 @@ pub(crate) struct Cluster {
 }
 
 /// The bucket of a server.
-fn s3_environment(s3: &Service) -> Vec<(&'static str, String)> {
+pub(crate) fn s3_environment(s3: &Service) -> Vec<(&'static str, String)> {
     let of = |name: &str| s3.setting(name).to_owned();
     vec![
         ("HEADGATE__STORE__KIND", "s3".to_owned()),

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Site, Up, stderr};
+use crate::harness::{Site, Up, run_with_input, stderr, stdout};
 
 /// 2026-11-22T20:07:54.123456Z.
 const EVENT_MICROS: i64 = 1_795_378_074_123_456;
@@ -57,7 +57,7 @@ fn accept(up: &Up, events: &Value) {
 }
 
 /// The Python to test with.
-fn python() -> OsString {
+pub(crate) fn python() -> OsString {
     std::env::var_os("HEADGATE_TEST_PYTHON").expect(
         "HEADGATE_TEST_PYTHON names a Python with duckdb and pyarrow; ./headgate.sh test sets it",
     )
@@ -73,6 +73,16 @@ fn read(python: &OsString, lake: &Path) -> Value {
         .arg(lake)
         .output()
         .expect("the Python of HEADGATE_TEST_PYTHON runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// What DuckDB says of the view that these statements make.
+fn ask_view(python: &OsString, sql: &str, view: &str, select: &str) -> Value {
+    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "readers", "view.py"]
+        .iter()
+        .collect();
+    let output = run_with_input(Command::new(python).arg(script).args([view, select]), sql);
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
@@ -249,4 +259,59 @@ fn every_table_is_readable_snappy_and_has_a_bloom_filter_on_its_event_ids() {
             "{table}: the bloom filter rules out only {excluded}"
         );
     }
+}
+
+#[test]
+#[ignore = "needs a Python with duckdb and pyarrow"]
+fn the_view_for_duckdb_has_the_columns_of_all_files_and_their_partitions() {
+    let python = python();
+    let schemas = tempfile::tempdir().expect("a directory");
+    let write = |file: &str, text: &str| {
+        std::fs::create_dir_all(schemas.path().join("visit")).expect("a directory");
+        std::fs::write(schemas.path().join(file), text).expect("a file");
+    };
+    // A property that is called like a partition gives way to it.
+    let first = r#""page":{"type":"string"},"hr":{"type":"string"},"tags":{"type":"array"}"#;
+    let schema = |properties: &str| format!(r#"{{"type":"object","properties":{{{properties}}}}}"#);
+    write("visit/1.json", &schema(first));
+    let site = Site::with_schemas(schemas.path().to_owned());
+    let data = json!({ "page": "a", "hr": "own", "tags": [1, "x"] });
+    {
+        let up = site.up();
+        accept(&up, &json!({ "id": "v-1", "type": "visit", "data": data }));
+        site.wait_for_rows("visit_1", 1);
+    }
+    write(
+        "visit/1.1.json",
+        &schema(&format!(r#"{first},"count":{{"type":"integer"}}"#)),
+    );
+    let up = site.up();
+    let data = json!({ "page": "b", "count": 7 });
+    accept(&up, &json!({ "id": "v-2", "type": "visit", "data": data }));
+    site.wait_for_rows("visit_1", 2);
+
+    let ddl = ["tables", "ddl", "--for", "duckdb", "--table", "visit_1"];
+    let output = site.command().args(ddl).output().expect("it runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let at = "make_timestamp(epoch_us(received_at))";
+    let select = format!(
+        "SELECT event_id, page, tags, count, dt = CAST({at} AS DATE) AS same_day, hr = strftime({at}, '%H') AS same_hour \
+         FROM visit_1 ORDER BY event_id"
+    );
+    let seen = ask_view(&python, &stdout(&output), "visit_1", &select);
+    let types = &seen["types"];
+    for (column, kind) in [
+        ("received_at", "TIMESTAMP WITH TIME ZONE"),
+        ("tags", "VARCHAR"),
+        ("count", "BIGINT"),
+        ("dt", "DATE"),
+        ("hr", "VARCHAR"),
+    ] {
+        assert_eq!(types[column], kind, "{column} in {types}");
+    }
+    let expected = json!([
+        { "event_id": "v-1", "page": "a", "tags": "[1,\"x\"]", "count": null, "same_day": true, "same_hour": true },
+        { "event_id": "v-2", "page": "b", "tags": null, "count": 7, "same_day": true, "same_hour": true },
+    ]);
+    assert_eq!(seen["rows"], expected);
 }

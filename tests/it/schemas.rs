@@ -220,3 +220,62 @@ fn tables_are_printed_as_sql() {
         ddl("duckdb")
     );
 }
+
+/// A set with `visit/1.json` and `visit/2.json`.
+fn visits(first: &str, second: &str) -> TempDir {
+    let dir = TempDir::new().expect("a directory");
+    file(&dir, "visit/1.json", first);
+    file(&dir, "visit/2.json", second);
+    dir
+}
+
+fn schemas(dir: &TempDir, arguments: &[&str]) -> std::process::Output {
+    let mut command = headgate();
+    command.arg("--schemas").arg(dir.path()).arg("schemas");
+    command.args(arguments).output().expect("it runs")
+}
+
+#[test]
+fn an_event_with_several_majors_has_a_view_over_them() {
+    let dir = visits(
+        r#"{"type":"object","properties":{"page":{"type":"string"},"old":{"type":"string"}}}"#,
+        r#"{"type":"object","properties":{"page":{"type":"string"},"new":{"type":"string"}},
+            "x-redshift":{"distkey":"user_id","sortkey":["event_time"]}}"#,
+    );
+    let output = schemas(&dir, &["ddl", "--schema", "web"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sql = stdout(&output);
+    for part in [
+        "CREATE TABLE IF NOT EXISTS \"web\".\"visit_1\" (",
+        "DISTSTYLE KEY\nDISTKEY (\"user_id\")\nSORTKEY (\"event_time\");\n",
+        "CREATE OR REPLACE VIEW \"web\".\"visit\" AS\n",
+        "    \"page\"\nFROM \"web\".\"visit_1\"\nUNION ALL\n",
+    ] {
+        assert!(sql.contains(part), "{part} in\n{sql}");
+    }
+    assert_eq!(sql.matches("CREATE OR REPLACE VIEW").count(), 1, "{sql}");
+}
+
+#[test]
+fn a_key_of_redshift_that_is_no_column_refuses_the_set() {
+    let schema = r#"{"type":"object","properties":{"page":{"type":"string"}}}"#;
+    let keyed = schema.replace(
+        "{\"type\":\"object\"",
+        r#"{"type":"object","x-redshift":{"sortkey":["pages"]}"#,
+    );
+    let dir = visits(schema, &keyed);
+    let place = "visit/2.json#/x-redshift/sortkey/0: the table visit_2 has no column `pages`";
+    for (arguments, stream) in [
+        (
+            &["check"][..],
+            stdout as fn(&std::process::Output) -> String,
+        ),
+        (&["list"], stderr),
+        (&["ddl"], stderr),
+    ] {
+        let output = schemas(&dir, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let told = stream(&output);
+        assert!(told.contains(place), "{told}");
+    }
+}

@@ -19,6 +19,7 @@ use crate::evolve;
 use crate::expand::Index;
 use crate::names;
 use crate::program::{self, Document, Program, Refused};
+use crate::redshift::Redshift;
 use crate::schema::{Schema, Version};
 use crate::shape::{Shape, ShapeKind};
 
@@ -172,12 +173,18 @@ fn finish(
         );
         return None;
     }
-    let table = match table(&name, version, &document.value) {
-        Ok(table) => table,
-        Err(reason) => {
-            problem("/x-table", reason);
-            return None;
-        }
+    let table = table(&name, version, &document.value)
+        .map_err(|reason| problem("/x-table", reason))
+        .ok();
+    let redshift = Redshift::of(&document.value)
+        .map_err(|wrong| {
+            wrong
+                .into_iter()
+                .for_each(|w| problem(&w.pointer, w.reason))
+        })
+        .ok();
+    let (Some(table), Some(redshift)) = (table, redshift) else {
+        return None;
     };
     let dataschema = format!("{name}/{version}");
     let fingerprint = fingerprint([dataschema.as_bytes(), expanded.to_string().as_bytes()]);
@@ -187,6 +194,7 @@ fn finish(
         version,
         dataschema,
         table,
+        redshift,
         document,
         expanded,
         shape,

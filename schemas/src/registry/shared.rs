@@ -1,11 +1,10 @@
 //! The registry that running parts share and that a reload replaces whole.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{LoadErrors, Registry};
+use super::Registry;
 use crate::schema::Schema;
 
 /// A registry behind one atomic pointer: readers never wait, and see one whole set or the next.
@@ -73,16 +72,12 @@ impl SharedRegistry {
         self.current.load_full()
     }
 
-    /// Loads the directory again and puts the new set in force at once. Of concurrent reloads the last to finish wins.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the new set; the old one then stays in force.
-    pub fn reload(&self, events_dir: &Path) -> Result<Summary, LoadErrors> {
-        let new = Registry::load(events_dir)?;
+    /// Puts a set that was loaded and found good in force at once. Of concurrent calls the last to finish wins.
+    pub fn replace(&self, new: Registry) -> Summary {
         let summary = Summary::between(&self.current.load(), &new);
         if !summary.unchanged() {
             self.current.store(Arc::new(new));
         }
-        Ok(summary)
+        summary
     }
 }

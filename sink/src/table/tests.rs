@@ -13,7 +13,8 @@ pub(crate) fn registry(files: &[(&str, &str)]) -> Registry {
     Registry::load(dir.path()).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn table(name: &str, minors: &[&str]) -> Table {
+/// The table of `thing/1.json`, `thing/1.1.json` and so on.
+pub(crate) fn table(name: &str, minors: &[&str]) -> Table {
     let named: Vec<(String, &str)> = minors
         .iter()
         .enumerate()
@@ -32,7 +33,7 @@ fn columns(table: &Table) -> Vec<(&str, Type)> {
     own.iter().map(|c| (c.name.as_str(), c.kind)).collect()
 }
 
-const EVERY_TYPE: &str = r#"{"type": "object", "properties": {
+pub(crate) const EVERY_TYPE: &str = r#"{"type": "object", "properties": {
     "flag": {"type": "boolean"}, "count": {"type": "integer"}, "price": {"type": "number"},
     "title": {"type": ["string", "null"], "maxLength": 10}, "at": {"type": "string", "format": "date-time"},
     "day": {"type": "string", "format": "date"}, "tags": {"type": "array"}, "free": {"type": "object"},
@@ -191,21 +192,42 @@ fn arrow_fields_have_utc_microseconds_and_only_the_envelope_is_required() {
     );
 }
 
+/// What each minor says of the property `a`; the longest text that its column then has room for.
+fn length_max(minors: &[&str]) -> Option<u64> {
+    let schema = |a: &&str| format!(r#"{{"type": "object", "properties": {{"a": {a}}}}}"#);
+    let schemas: Vec<String> = minors.iter().map(schema).collect();
+    let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
+    let table = table("thing_1", &schemas);
+    assert_eq!(columns(&table), [("a", Type::Text)]);
+    table.columns()[ENVELOPE.len()].length_max
+}
+
 #[test]
-fn redshift_ddl_quotes_names_and_bounds_texts_in_bytes() {
-    let ddl = table("thing_1", &[EVERY_TYPE]).redshift_ddl();
-    for line in [
-        "CREATE TABLE IF NOT EXISTS \"thing_1\" (",
-        "    \"event_id\" VARCHAR(65535) NOT NULL,",
-        "    \"received_at\" TIMESTAMP NOT NULL,",
-        "    \"_rest\" SUPER,",
-        "    \"title\" VARCHAR(40),",
-        "    \"price\" DOUBLE PRECISION,",
-        "    \"day\" DATE,",
-        "    \"either\" SUPER",
-    ] {
-        assert!(ddl.lines().any(|found| found == line), "{line} in\n{ddl}");
-    }
+fn a_text_has_room_for_the_longest_that_any_minor_allows() {
+    let short = r#"{"type": "string", "maxLength": 10}"#;
+    let long = r#"{"type": "string", "maxLength": 30}"#;
+    let open = r#"{"type": "string"}"#;
+    assert_eq!(length_max(&[short]), Some(10));
+    assert_eq!(length_max(&[short, long]), Some(30));
+    assert_eq!(length_max(&[short, open]), None);
+    assert_eq!(length_max(&[short, long, open]), None);
+    assert_eq!(length_max(&[open, open]), None);
+    let few = r#"{"enum": ["a", "bb"]}"#;
+    let more = r#"{"enum": ["a", "bb", "cccc"]}"#;
+    assert_eq!(length_max(&[few, more]), Some(4));
+}
+
+#[test]
+fn room_for_longer_texts_leaves_the_fingerprint_as_it_is() {
+    let schema = |length: &str| {
+        format!(
+            r#"{{"type": "object", "properties": {{"a": {{"type": "string", "maxLength": {length}}}}}}}"#
+        )
+    };
+    let (short, long) = (schema("10"), schema("30"));
+    let old = table("thing_1", &[&short]);
+    let new = table("thing_1", &[&short, &long]);
+    assert_eq!(old.fingerprint(), new.fingerprint());
 }
 
 #[test]
