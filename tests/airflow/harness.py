@@ -100,3 +100,8 @@ def make_database():
         logging.getLogger("alembic").setLevel(logging.ERROR)
         initdb()
         (HOME / "made").touch()
+
+
+def set_connection(name, fields):
+    """Sets an Airflow connection for the tests that follow."""
+    os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(fields)

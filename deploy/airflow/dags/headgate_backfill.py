@@ -19,6 +19,9 @@ CHUNKS_MAX = 1_024
 # Loads of one table wait for each other in the warehouse: more at once would only hold workers.
 CHUNKS_AT_ONCE = 1
 CHUNK_DEADLINE = timedelta(hours=6)
+# A time with its zone. `format` gives the form its calendar, but is only checked where `rfc3339-validator` happens to be installed
+# (https://python-jsonschema.readthedocs.io/en/stable/validate/#validating-formats).
+TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{3}|\.\d{6})?([Zz]|[+-]\d{2}:\d{2})$"
 
 PARAMS = {
     "table": Param(
@@ -31,10 +34,13 @@ PARAMS = {
     "from": Param(
         type="string",
         format="date-time",
+        pattern=TIME_PATTERN,
         title="From",
         description="Rows that Headgate received from then on, by `received_at`.",
     ),
-    "to": Param(type="string", format="date-time", title="To", description="Rows received before then."),
+    "to": Param(
+        type="string", format="date-time", pattern=TIME_PATTERN, title="To", description="Rows received before then."
+    ),
     "chunk_hours": Param(
         6,
         type="integer",

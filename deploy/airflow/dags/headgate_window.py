@@ -75,7 +75,7 @@ def announce(window: dict[str, str], outlet_events: Any = None) -> None:
 @task_group
 def loaded(table: str) -> None:
     """One table, on its own."""
-    announce(wait(table))
+    announce(window=wait(table=table))
 
 
 with DAG(
