@@ -85,7 +85,28 @@ setup_test() {
     # It reads compose files without Docker. Older ones are named with a hyphen, newer ones are a part of `docker`.
     docker compose version >/dev/null 2>&1 || install_packages docker-compose:docker-compose
     setup_promtool
+    setup_airflow
     tests/services/install.sh ceph s3s
+}
+
+# Sets `airflow_python`: Airflow pins much, so it has an environment of its own, by its version.
+setup_airflow() {
+    local wanted folder
+    wanted=$(sed -n 's/^apache-airflow==//p' tests/airflow/requirements.txt)
+    folder="${XDG_CACHE_HOME:-$HOME/.cache}/headgate/airflow-$wanted"
+    airflow_python="$folder/bin/python"
+    # Copied as the last step: an installation that was cut off, or is of other versions, is begun anew.
+    ! cmp -s tests/airflow/constraints.txt "$folder/constraints.txt" || return 0
+    say "installing Airflow $wanted for the tests (about a minute)"
+    mkdir -p "${folder%/*}"
+    if ! python3 -m venv --clear "$folder" 2>/dev/null; then
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
+        python3 -m venv --clear "$folder"
+    fi
+    "$airflow_python" -m pip install --quiet --disable-pip-version-check \
+        --requirement tests/airflow/requirements.txt --constraint tests/airflow/constraints.txt ||
+        fail "pip brought no Airflow $wanted: its output above tells why"
+    cp tests/airflow/constraints.txt "$folder/constraints.txt"
 }
 
 # Sets `promtool`. Debian packs it with the server, whose installation would start it: only the tool is unpacked.

@@ -47,6 +47,7 @@ run_tests() {
     step "compose file" compose -f deploy/compose/compose.yaml config --quiet
     step "settings and metrics in deploy/compose" \
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/deploy
+    step "Airflow's DAGs" timeout 300 "$airflow_python" -m unittest discover -s tests/airflow
     step "Prometheus' configuration" "$promtool" check config deploy/compose/prometheus.yml
     step "alerts" "$promtool" test rules tests/deploy/alerts_test.yml
     echo

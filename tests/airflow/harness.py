@@ -6,7 +6,6 @@ deleted when the tests end: settings, a SQLite database, logs, the fake. Nothing
 
 import atexit
 import json
-import logging
 import os
 import pathlib
 import sys
@@ -19,6 +18,9 @@ _directory = tempfile.TemporaryDirectory(prefix="headgate-airflow-")
 atexit.register(_directory.cleanup)
 HOME = pathlib.Path(_directory.name)
 
+# Many tests make tasks fail, of which Airflow would tell at length: LOG_LEVEL=ERROR shows it.
+LOG_LEVEL = os.environ.get("LOG_LEVEL", "CRITICAL")
+
 # Settings of the one who runs the tests must not decide, nor must a Headgate of theirs.
 for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "HEADGATE_"))]:
     del os.environ[name]
@@ -27,12 +29,13 @@ os.environ.update(
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME / 'airflow.db'}",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": LOG_LEVEL,
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 )
+# The DAGs' folder is to stay as it is.
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(DAGS))
 
@@ -84,12 +87,14 @@ class FakeHeadgate:
 
 
 def set_variable(name, value):
-    """Sets an Airflow Variable for the tests that follow; `None`: takes it away."""
-    key = f"AIRFLOW_VAR_{name.upper()}"
-    if value is None:
-        os.environ.pop(key, None)
-    else:
-        os.environ[key] = value if isinstance(value, str) else json.dumps(value)
+    """Sets an Airflow Variable until the next test."""
+    os.environ[f"AIRFLOW_VAR_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
+
+
+def forget_variables():
+    """Takes all Airflow Variables away that tests have set."""
+    for key in [key for key in os.environ if key.startswith("AIRFLOW_VAR_")]:
+        del os.environ[key]
 
 
 def make_database():
@@ -97,7 +102,6 @@ def make_database():
     from airflow.utils.db import initdb
 
     if not (HOME / "made").exists():
-        logging.getLogger("alembic").setLevel(logging.ERROR)
         initdb()
         (HOME / "made").touch()
 

@@ -29,8 +29,7 @@ def wait(end=MIDNIGHT):
 
 class Case(unittest.TestCase):
     def setUp(self):
-        for name in ("config", "margin_minutes", "landing_minutes", "tables"):
-            harness.set_variable(f"headgate_{name}", None)
+        self.addCleanup(harness.forget_variables)
 
     def assert_tried_again(self, raised):
         """Airflow retries after any exception but this one."""
@@ -171,7 +170,9 @@ class Tables(Case):
         self.assertEqual(headgate_window.tables.function(), ["a_1", "b_1"])
 
     def test_none_or_what_is_no_table_fails_at_once(self):
-        for value in (None, [], {"a_1": 1}, ["a_1", "--until"], [1]):
+        with self.assertRaisesRegex(AirflowFailException, "set the Airflow Variable `headgate_tables`"):
+            headgate_window.tables.function()
+        for value in ([], {"a_1": 1}, ["a_1", "--until"], [1]):
             with self.subTest(value=value):
                 harness.set_variable("headgate_tables", value)
                 with self.assertRaises(AirflowFailException):

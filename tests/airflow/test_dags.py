@@ -6,7 +6,6 @@
 import copy
 import pathlib
 import sqlite3
-import types
 import unittest
 from datetime import datetime, timedelta, timezone
 
@@ -16,7 +15,9 @@ from harness import DAGS, FakeHeadgate, answer
 import headgate_cli
 import headgate_example
 from airflow.dag_processing.dagbag import BundleDagBag
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, ParamValidationError
+from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
+from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 
 BAG = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
 HOURS = {"table": "a_1", "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T12:00:00Z", "chunk_hours": 4}
@@ -66,6 +67,7 @@ class Loaded(unittest.TestCase):
         self.assertEqual(reload.partial_kwargs["max_active_tis_per_dagrun"], 1)
 
     def test_loading_the_dags_runs_no_command(self):
+        self.addCleanup(harness.forget_variables)
         fake = FakeHeadgate(answer(0))
         self.assertEqual(BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder").import_errors, {})
         self.assertEqual(fake.calls(), [])
@@ -89,6 +91,7 @@ class Loaded(unittest.TestCase):
 class Backfill(unittest.TestCase):
     def run_dag(self, *answers):
         dag = BAG.dags["headgate_backfill"]
+        self.addCleanup(harness.forget_variables)
         # What fails is tried again at once, rather than in minutes.
         dag.get_task("reload").partial_kwargs["retry_delay"] = timedelta(0)
         fake = FakeHeadgate(*answers)
@@ -121,7 +124,10 @@ class Backfill(unittest.TestCase):
 
 
 class Window(unittest.TestCase):
+    maxDiff = None
+
     def run_dag(self, *answers):
+        self.addCleanup(harness.forget_variables)
         harness.set_variable("headgate_tables", ["a_1", "b_1"])
         dag = BAG.dags["headgate_window"]
         dag.get_task("loaded.wait").poke_interval = 0
@@ -144,6 +150,8 @@ class Window(unittest.TestCase):
         run, fake = self.run_dag(not_yet, loaded)
         self.assertEqual(str(run.state), "success")
         self.assertEqual(len(fake.calls()), 3)
+        for task in ("loaded.wait", "loaded.announce"):
+            self.assertEqual([instances(run)[task, index].rendered_map_index for index in (0, 1)], ["a_1", "b_1"])
         hour = {"from": "2026-01-01T23:00:00Z", "to": "2026-01-02T00:00:00Z", "loaded_until": "2026-01-02T00:10:00Z"}
         announced = {uri: extra for uri, extra in self.events()[before:]}
         self.assertEqual(announced, {headgate_cli.asset(name).uri: {"table": name} | hour for name in tables})
@@ -164,9 +172,35 @@ class Example(unittest.TestCase):
             database.executemany("INSERT INTO screen_viewed_1 VALUES (?, '2026-01-01 ' || ?)", rows)
             database.execute("INSERT INTO screen_viewed_1 VALUES ('home', '2026-01-02 00:00:00')")
         harness.set_connection("headgate_warehouse", {"conn_type": "sqlite", "host": str(file)})
-        event = types.SimpleNamespace(extra={"from": "2026-01-01T23:00:00Z", "to": "2026-01-02T00:00:00Z"})
-        counted = headgate_example.views.function(triggering_asset_events={headgate_example.SCREENS: [event]})
-        self.assertEqual(counted, [["home", 2], ["cart", 1]])
+        edges = ["2026-01-01T22:00:00Z", "2026-01-01T23:00:00Z", "2026-01-02T00:00:00Z"]
+        hours = [{"from": start, "to": end} for start, end in zip(edges, edges[1:])]
+        self.assertEqual(self.views(*hours), [["home", 3], ["cart", 1]])
+        self.assertEqual(self.views(hours[1]), [["home", 2], ["cart", 1]])
+
+    def test_a_run_that_no_hour_was_announced_to_is_skipped(self):
+        for announced in ([], [{}]):
+            with self.subTest(announced=announced), self.assertRaises(AirflowSkipException):
+                self.views(*announced)
+
+    def test_what_an_event_says_gets_into_the_query_as_a_time_or_not_at_all(self):
+        with self.assertRaisesRegex(AirflowFailException, "`from`"):
+            self.views({"from": "' OR 1=1 --", "to": "2026-01-01T23:00:00Z"})
+
+    def views(self, *extras):
+        """What the task makes of events with these extras, given to it as Airflow gives them."""
+        asset = headgate_example.SCREENS
+        source = {f"source_{name}": None for name in ("task_id", "dag_id", "run_id", "map_index")}
+        events = [
+            AssetEventDagRunReferenceResult(
+                asset={"name": asset.name, "uri": asset.uri, "extra": {}},
+                extra=extra,
+                source_aliases=[{"name": "headgate_loaded"}],
+                timestamp=MIDNIGHT,
+                **source,
+            )
+            for extra in extras
+        ]
+        return headgate_example.views.function(triggering_asset_events=TriggeringAssetEventsAccessor.build(events))
 
 
 if __name__ == "__main__":

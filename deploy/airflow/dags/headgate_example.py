@@ -10,6 +10,7 @@ from typing import Any
 
 import headgate_cli
 from airflow.sdk import DAG, BaseHook, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 TABLE = "screen_viewed_1"
 SCREENS = headgate_cli.asset(TABLE)
@@ -18,7 +19,9 @@ SCREENS = headgate_cli.asset(TABLE)
 @task(retries=2)
 def views(triggering_asset_events: Any = None) -> list[list[Any]]:
     """Views by screen, of the hours that were announced since the last run, as [screen, views], most viewed first."""
-    windows = [event.extra for event in triggering_asset_events[SCREENS]]
+    windows = [event.extra for event in triggering_asset_events.get(SCREENS, []) if {"from", "to"} <= event.extra.keys()]
+    if not windows:
+        raise AirflowSkipException("no hour was announced: this run was started by hand, or its event was")
     # One run may answer several events: hours that were loaded together, or one that was announced twice.
     start = min(headgate_cli.moment(window["from"], "from") for window in windows)
     end = max(headgate_cli.moment(window["to"], "to") for window in windows)

@@ -15,7 +15,7 @@ import headgate_cli
 from airflow.sdk import DAG, AssetAlias, CronDataIntervalTimetable, PokeReturnValue, Variable, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
-# Assets are only known when the Variable is read, which is when tasks run: they are added to this.
+# Which assets there are is only known when the Variable is read, which is when tasks run: their events go through this.
 LOADED = AssetAlias("headgate_loaded")
 HOUR = timedelta(hours=1)
 # Clients send what they could not send in time: events of the hour that were received so long after it count as in time.
@@ -86,7 +86,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     # What is loaded until an hour's end holds all hours before: nobody misses those that Airflow was away for.
     catchup=False,
-    # As many as the sensor's timeout has hours: a run that waits keeps no later one from starting.
+    # More than the sensor's timeout has hours: a run that waits keeps no later one from starting.
     max_active_runs=8,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1), "retry_exponential_backoff": True},
     tags=["headgate"],
