@@ -43,11 +43,12 @@ run_tests() {
     HEADGATE_TEST_PYTHON="$venv_dir/bin/python" cargo_tests --package headgate --no-fail-fast -- --include-ignored
     # With the backends' features, so that what needs Kafka or an S3 server runs too.
     cargo_tests --workspace --exclude headgate --no-fail-fast \
-        --features headgate-stream/kafka,headgate-stream/testing,headgate-sink/s3,headgate-sink/testing -- --include-ignored
+        --features headgate-stream/kafka,headgate-stream/testing,headgate-sink/redshift,headgate-sink/s3,headgate-sink/testing -- --include-ignored
     step "compose file" compose -f deploy/compose/compose.yaml config --quiet
     step "the fake of Redshift" "$venv_dir/bin/python" -m unittest discover -s tests/fake-redshift/tests
     step "settings and metrics in deploy/compose" \
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/deploy
+    step "Airflow's DAGs" timeout 300 "$airflow_python" -m unittest discover -s tests/airflow
     step "docs/capacity.md" "$venv_dir/bin/python" -m unittest discover -s tests/docs
     step "Prometheus' configuration" "$promtool" check config deploy/compose/prometheus.yml
     step "alerts" "$promtool" test rules tests/deploy/alerts_test.yml
