@@ -9,6 +9,8 @@
 
 mod check;
 mod checkpoint;
+#[cfg(feature = "redshift")]
+pub(crate) mod follow;
 mod head;
 mod log;
 mod snapshot;
@@ -139,6 +141,9 @@ pub struct File {
     pub received_min_ms: i64,
     /// The newest received time in it, in ms since the epoch.
     pub received_max_ms: i64,
+    /// No text in it is longer, in bytes. `None`: nobody knows, it was written before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_bytes_max: Option<u64>,
 }
 
 /// How far a partition of a stream has landed, by the stream's log.

@@ -36,6 +36,8 @@ pub(crate) struct Encoded {
     pub(crate) rows: u64,
     /// The oldest and the newest received time, in ms since the epoch.
     pub(crate) received_ms: (i64, i64),
+    /// No text in it is longer, in bytes.
+    pub(crate) text_bytes_max: u64,
 }
 
 /// Writes the rows of one table and hour, beginning a new file when one is large enough.
@@ -51,6 +53,7 @@ pub(crate) struct Encoder<'c> {
     group: RowGroup,
     /// Of the rows in the file's groups so far.
     rows: u64,
+    text_bytes_max: u64,
     received_ms: Option<(i64, i64)>,
     files: Vec<Encoded>,
 }
@@ -71,6 +74,7 @@ impl<'c> Encoder<'c> {
             group: RowGroup::new(writer.schema_descr(), table, None, rows_max)?,
             writer,
             rows: 0,
+            text_bytes_max: 0,
             received_ms: None,
             files: Vec::new(),
         })
@@ -117,6 +121,7 @@ impl<'c> Encoder<'c> {
             return Ok(());
         }
         self.rows += rows;
+        self.text_bytes_max = self.text_bytes_max.max(self.group.text_bytes_max());
         self.rows_left = self.rows_left.saturating_sub(rows);
         let schema = self.writer.schema_descr();
         let known = self.dictionaries.as_deref();
@@ -137,6 +142,7 @@ impl<'c> Encoder<'c> {
             bytes: ended.into_inner()?.into(),
             rows: std::mem::take(&mut self.rows),
             received_ms,
+            text_bytes_max: std::mem::take(&mut self.text_bytes_max),
         });
         Ok(())
     }

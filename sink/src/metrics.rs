@@ -232,6 +232,7 @@ mod tests {
             fingerprint: "f".into(),
             received_min_ms: 0,
             received_max_ms: 5_000,
+            text_bytes_max: None,
         });
         metrics.rest("t_1", 1);
         metrics.quarantined("envelope", 1);

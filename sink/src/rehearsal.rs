@@ -57,6 +57,7 @@ fn proposal(log: &Log, commit: u64) -> Proposal {
         fingerprint: "0123456789abcdef".to_owned(),
         received_min_ms: 0,
         received_max_ms: 0,
+        text_bytes_max: None,
     };
     Proposal {
         attempt,

@@ -122,6 +122,7 @@ mod tests {
             fingerprint: String::new(),
             received_min_ms: from_ms,
             received_max_ms: to_ms,
+            text_bytes_max: None,
             committed_ms: 0,
         };
         let filter = Filter {

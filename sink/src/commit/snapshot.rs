@@ -34,6 +34,8 @@ pub struct DataFile {
     pub received_min_ms: i64,
     /// The newest received time in it, in ms since the epoch.
     pub received_max_ms: i64,
+    /// No text in it is longer, in bytes; `None`: nobody knows.
+    pub text_bytes_max: Option<u64>,
     /// When it was committed, by the sink's clock, in ms since the epoch.
     pub committed_ms: i64,
 }
@@ -168,6 +170,7 @@ fn data_file(file: File, committed_ms: i64) -> (String, DataFile) {
         fingerprint: file.fingerprint,
         received_min_ms: file.received_min_ms,
         received_max_ms: file.received_max_ms,
+        text_bytes_max: file.text_bytes_max,
         committed_ms,
     };
     (file.table, data)

@@ -46,6 +46,7 @@ fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
             fingerprint: "f".into(),
             received_min_ms: 0,
             received_max_ms: 0,
+            text_bytes_max: None,
         }],
         replaces: vec![],
     }

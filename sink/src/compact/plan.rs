@@ -134,6 +134,7 @@ mod tests {
             fingerprint: fingerprint.to_owned(),
             received_min_ms: hour * HOUR_MS + 5,
             received_max_ms: hour * HOUR_MS + 9,
+            text_bytes_max: None,
             committed_ms: 0,
         }
     }

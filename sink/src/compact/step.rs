@@ -153,6 +153,7 @@ impl Compactor {
             });
         }
         let oldest = set.files.iter().map(|file| file.received_min_ms).min();
+        let longest = set.files.iter().map(|file| file.text_bytes_max);
         let newest = set.files.iter().map(|file| file.received_max_ms).max();
         Ok(File {
             table: set.table.clone(),
@@ -162,6 +163,8 @@ impl Compactor {
             fingerprint: set.fingerprint.clone(),
             received_min_ms: oldest.unwrap_or_default(),
             received_max_ms: newest.unwrap_or_default(),
+            // Where it is not known of one, it is not known of all.
+            text_bytes_max: longest.reduce(|a, b| Some(a?.max(b?))).flatten(),
             path,
         })
     }

@@ -122,6 +122,12 @@ impl RowGroup {
         self.rows
     }
 
+    /// No text in it is longer, in bytes.
+    pub(super) fn text_bytes_max(&mut self) -> u64 {
+        let longest = self.columns.iter_mut().map(|c| c.values().text_bytes_max());
+        longest.max().unwrap_or(0)
+    }
+
     /// Writes the group to the file; which columns had a dictionary.
     pub(super) fn close(
         mut self,

@@ -31,6 +31,8 @@ pub(crate) struct Values {
     bloomed: usize,
     bits: BooleanBufferBuilder,
     bounds: Bounds,
+    /// No text that came is longer, in bytes.
+    text_bytes_max: usize,
     bloom: Option<Sbbf>,
 }
 
@@ -50,6 +52,7 @@ impl Values {
             bloomed: 0,
             bits: BooleanBufferBuilder::new(0),
             bounds: Bounds::none(),
+            text_bytes_max: 0,
             bloom,
         }
     }
@@ -62,6 +65,7 @@ impl Values {
     /// Appends a text; only columns of texts are asked to, and likewise below.
     #[inline]
     pub(crate) fn text(&mut self, text: &str) {
+        self.text_bytes_max = self.text_bytes_max.max(text.len());
         if self.indexed {
             self.stage(text.as_bytes());
         } else {
@@ -219,6 +223,11 @@ impl Values {
 
     pub(super) fn dictionary(&self) -> Option<&Dictionary> {
         self.dictionary.as_ref()
+    }
+
+    /// No text is longer, in bytes; one that was taken back may have been.
+    pub(super) fn text_bytes_max(&self) -> u64 {
+        self.text_bytes_max as u64
     }
 
     pub(super) fn bounds(&self) -> &Bounds {

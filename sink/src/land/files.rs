@@ -163,6 +163,7 @@ impl Lander {
                 fingerprint: table.fingerprint().to_owned(),
                 received_min_ms: file.received_ms.0,
                 received_max_ms: file.received_ms.1,
+                text_bytes_max: Some(file.text_bytes_max),
                 path,
             };
             self.upload(&described.path, file.bytes).await?;

@@ -130,6 +130,7 @@ fn proposal(log: &Log, sink: u32, n: u64) -> Proposal {
             fingerprint: "f".to_owned(),
             received_min_ms: 0,
             received_max_ms: 0,
+            text_bytes_max: None,
         }],
         replaces: Vec::new(),
     }
