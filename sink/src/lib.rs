@@ -25,6 +25,8 @@ mod sweep;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(feature = "redshift")]
+pub mod warehouse;
 
 pub use clock::Clock;
 pub use config::{Config, TableConfig};

@@ -1,0 +1,163 @@
+//! Which columns a file has, by the fingerprint in its commit.
+//!
+//! The schemas in force tell it of every state that a table has had since its first minor. What they no longer tell, the
+//! file itself does.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arrow::datatypes::DataType;
+use headgate_schemas::registry::{Registry, SharedRegistry};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::statements::Staged;
+use crate::{
+    commit::File,
+    store::{self, Store},
+    table::{Generation, Table, Type},
+};
+
+/// The columns of all files, as far as they are known.
+#[derive(Debug)]
+pub(super) struct Layouts {
+    schemas: Arc<SharedRegistry>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The set that the tables are of.
+    registry: Option<Arc<Registry>>,
+    tables: HashMap<String, Arc<Table>>,
+    /// Of each event, the table of each major.
+    events: BTreeMap<String, BTreeMap<u32, String>>,
+    layouts: HashMap<String, Arc<Vec<Staged>>>,
+}
+
+impl Layouts {
+    pub(super) fn new(schemas: Arc<SharedRegistry>) -> Self {
+        Self {
+            schemas,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The table of that name by the schemas now in force; a generation's table is as the one it was made from.
+    pub(super) fn table(&self, name: &str) -> Option<Arc<Table>> {
+        self.with(|known| {
+            if let Some(table) = known.tables.get(name) {
+                return Some(Arc::clone(table));
+            }
+            let base = Generation::base(name)?;
+            let generation =
+                Generation::new(name.strip_prefix(base)?.trim_start_matches('_')).ok()?;
+            let table = Table::clone(known.tables.get(base)?).within(Some(&generation));
+            Some(Arc::new(table))
+        })
+    }
+
+    /// The event whose table this is, and the tables of its majors, ascending; `None`: no schema in force has it.
+    pub(super) fn majors(&self, table: &str) -> Option<(String, Vec<Arc<Table>>)> {
+        self.with(|known| {
+            let event = known
+                .events
+                .iter()
+                .find(|(_, tables)| tables.values().any(|name| name == table));
+            let (event, tables) = event?;
+            let tables = tables
+                .values()
+                .filter_map(|name| known.tables.get(name).cloned());
+            Some((event.clone(), tables.collect()))
+        })
+    }
+
+    /// All tables of the schemas now in force.
+    pub(super) fn tables(&self) -> Vec<Arc<Table>> {
+        let mut tables: Vec<_> = self.with(|known| known.tables.values().cloned().collect());
+        tables.sort_by(|a, b| a.name().cmp(b.name()));
+        tables
+    }
+
+    /// The columns of a file, in their order.
+    ///
+    /// # Errors
+    /// The file has to be looked at, and cannot be.
+    pub(super) async fn columns(
+        &self,
+        store: &dyn Store,
+        file: &File,
+    ) -> Result<Arc<Vec<Staged>>, store::Error> {
+        if let Some(known) = self.with(|known| known.layouts.get(&file.fingerprint).cloned()) {
+            return Ok(known);
+        }
+        let bytes = store.read(&file.path).await?;
+        let unreadable = |error| store::Error::failed("read the columns of", &file.path, error);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(unreadable)?;
+        let fields = reader.schema().fields().iter();
+        let columns = Arc::new(fields.map(|field| staged(field)).collect::<Vec<_>>());
+        self.with(|known| {
+            known
+                .layouts
+                .insert(file.fingerprint.clone(), Arc::clone(&columns));
+        });
+        Ok(columns)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.schemas.load();
+        if !known
+            .registry
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, &registry))
+        {
+            known.learn(registry);
+        }
+        look(&mut known)
+    }
+}
+
+impl Known {
+    fn learn(&mut self, registry: Arc<Registry>) {
+        self.tables.clear();
+        self.events.clear();
+        for (name, family) in registry.families() {
+            if let Some(newest) = family.last() {
+                let tables = self.events.entry(newest.name().to_owned()).or_default();
+                tables.insert(newest.version().major, name.to_owned());
+            }
+            // A file was written by the minors of its time.
+            for minors in 1..=family.len() {
+                let table = Table::of(&family[..minors]);
+                let columns = table.columns().iter().map(|column| Staged {
+                    name: column.name.clone(),
+                    kind: column.kind,
+                    required: column.required,
+                });
+                let columns = Arc::new(columns.collect());
+                self.layouts.insert(table.fingerprint().to_owned(), columns);
+                self.tables.insert(name.to_owned(), Arc::new(table));
+            }
+        }
+        self.registry = Some(registry);
+    }
+}
+
+/// A column as a file tells of it: JSON is a text there.
+fn staged(field: &arrow::datatypes::Field) -> Staged {
+    let kind = match field.data_type() {
+        DataType::Boolean => Type::Boolean,
+        DataType::Int64 => Type::Integer,
+        DataType::Float64 => Type::Number,
+        DataType::Timestamp(..) => Type::Timestamp,
+        DataType::Date32 => Type::Date,
+        _ => Type::Text,
+    };
+    Staged {
+        name: field.name().clone(),
+        kind,
+        required: !field.is_nullable(),
+    }
+}

@@ -1,0 +1,413 @@
+//! The loader's loop: follow the commit logs, load what is due, and let the ledger decide.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Error, Loader,
+    lanes::{Ended, Lanes},
+    ledger,
+    load::{Done, Trouble, Worker},
+    metrics::Metrics,
+    names,
+    plan::Plan,
+    prepare,
+};
+use crate::{
+    backoff::Backoff,
+    commit::{self, follow},
+    health::Health,
+};
+
+/// So many commits are taken in before the next look at what is due.
+const COMMITS_AT_ONCE: u64 = 1_024;
+
+/// How often it is looked for new streams.
+const STREAMS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often rows that are too old are removed.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// The ledger's watermark moves on by so many commits at once: a start reads no more than that again.
+const WATERMARK_COMMITS: u64 = 256;
+
+/// Loading once, a table is given up after so many failures.
+const TRIES_MAX: u32 = 12;
+
+/// Files that were refused even one commit at a time are set aside after so many tries.
+const REFUSED_MAX: u32 = 2;
+
+/// What ails a loader whose warehouse does not answer.
+const WAREHOUSE_FAILS: &str = "the warehouse fails";
+
+/// What ails a loader that cannot read the commit logs.
+const LOGS_FAIL: &str = "the commit logs cannot be read";
+
+/// A loader, ready to run.
+pub(super) struct Running {
+    worker: Arc<Worker>,
+    metrics: Metrics,
+    health: Health,
+    lanes: Lanes,
+    streams: Vec<String>,
+    streams_read: Option<Instant>,
+    expired: Option<Instant>,
+    loads: JoinSet<(Plan, Result<Done, Trouble>)>,
+    /// How long a table is left to another loader that was quicker.
+    rest: Duration,
+    /// By table: the plan that was refused last, and how often.
+    refused: BTreeMap<String, (String, u32)>,
+}
+
+impl Running {
+    /// Makes the ledger where it is missing and reads it; waits for a warehouse that cannot be reached.
+    pub(super) async fn begin(worker: Arc<Worker>, metrics: Metrics, health: Health) -> Self {
+        let pause_max = Duration::from_millis(worker.config.retry_pause_max_ms);
+        let mut backoff = Backoff::new(Duration::from_millis(500), pause_max);
+        let lanes = loop {
+            match first(&worker).await {
+                Ok(lanes) => break lanes,
+                Err(error) => {
+                    metrics.unavailable();
+                    health.begin(WAREHOUSE_FAILS);
+                    tracing::error!(%error, "cannot begin to load; trying again");
+                    sleep(backoff.next()).await;
+                }
+            }
+        };
+        health.end(WAREHOUSE_FAILS);
+        worker.all_have_changed();
+        worker.tell_readers().await;
+        let rest = Duration::from_millis(worker.config.load_age_max_ms.max(1_000) * 2);
+        Self {
+            rest,
+            worker,
+            metrics,
+            health,
+            lanes,
+            streams: Vec::new(),
+            streams_read: None,
+            expired: None,
+            loads: JoinSet::new(),
+            refused: BTreeMap::new(),
+        }
+    }
+
+    /// Loads what lands, until `shutdown`. Loads under way are given up then: the next start finds out what became of them.
+    pub(super) async fn run(mut self, shutdown: &CancellationToken) {
+        let poll = Duration::from_millis(self.worker.config.poll_ms);
+        while !shutdown.is_cancelled() {
+            self.follow().await;
+            self.expire().await;
+            self.start(false);
+            self.tell();
+            let due = self.lanes.due_in(&self.worker.config, self.now_ms());
+            let pause = due.map_or(poll, |due| due.clamp(Duration::from_millis(10), poll));
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                Some(ended) = self.loads.join_next(), if !self.loads.is_empty() => {
+                    if let Ok((plan, done)) = ended {
+                        self.ended(plan, done).await;
+                    }
+                    self.worker.tell_readers().await;
+                    self.mark(WATERMARK_COMMITS).await;
+                }
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Loads all that has landed by now, due or not. `true`: nothing was left.
+    ///
+    /// # Errors
+    /// The logs cannot be read.
+    pub(super) async fn drain(
+        &mut self,
+        shutdown: &CancellationToken,
+    ) -> Result<bool, commit::Error> {
+        self.rest = Duration::ZERO;
+        let mut failures: BTreeMap<String, u32> = BTreeMap::new();
+        while !shutdown.is_cancelled() {
+            while self.read().await? {}
+            self.start(true);
+            let Some(ended) = self.loads.join_next().await else {
+                let hopeless = |table: &str| failures.get(table).is_some_and(|n| *n >= TRIES_MAX);
+                let Some(rest) = self.lanes.rest(hopeless) else {
+                    break;
+                };
+                sleep(rest).await;
+                continue;
+            };
+            if let Ok((plan, done)) = ended {
+                if !matches!(done, Ok(Done::Loaded(_) | Done::Expired)) {
+                    *failures.entry(plan.table.clone()).or_default() += 1;
+                }
+                self.ended(plan, done).await;
+            }
+        }
+        self.worker.tell_readers().await;
+        self.mark(1).await;
+        Ok(self.lanes.files() == 0)
+    }
+
+    /// Removes rows that are too old, now and then.
+    async fn expire(&mut self) {
+        if self
+            .expired
+            .is_none_or(|last| last.elapsed() >= EXPIRE_INTERVAL)
+        {
+            self.expired = Some(Instant::now());
+            self.worker.expire_rows().await;
+        }
+    }
+
+    /// Takes in what was committed since the last look.
+    async fn follow(&mut self) {
+        match self.read().await {
+            Ok(_) => self.health.end(LOGS_FAIL),
+            Err(error) => {
+                self.health.begin(LOGS_FAIL);
+                tracing::error!(%error, "cannot read the commit logs; trying again");
+            }
+        }
+    }
+
+    /// The same; whether there may be more.
+    async fn read(&mut self) -> Result<bool, commit::Error> {
+        let store = Arc::clone(&self.worker.store);
+        let stale = |read: Instant| read.elapsed() >= STREAMS_INTERVAL;
+        if self.streams_read.is_none_or(stale) {
+            self.streams = follow::streams(&*store).await?;
+            self.streams_read = Some(Instant::now());
+        }
+        let config = Arc::clone(&self.worker.config);
+        let mut more = false;
+        for log in &self.streams {
+            if self.lanes.files() >= config.files_waiting_max {
+                return Ok(false);
+            }
+            let after = self.lanes.read(log);
+            let commits = follow::behind(&*store, log, after, COMMITS_AT_ONCE).await?;
+            more |= !commits.is_empty();
+            for commit in commits {
+                self.lanes.add(log, commit, |table| config.loads(table));
+            }
+        }
+        Ok(more)
+    }
+
+    /// Starts loads while there is room for them.
+    fn start(&mut self, all: bool) {
+        let config = &self.worker.config;
+        let room = config.loads_at_once_max.saturating_sub(self.loads.len());
+        for (plan, attempt) in self.lanes.due(config, self.now_ms(), room, all) {
+            let (worker, metrics) = (Arc::clone(&self.worker), self.metrics.clone());
+            self.loads.spawn(async move {
+                let begun = Instant::now();
+                // The session ends statements that run for too long; this is for what else may hang.
+                let load = timeout(worker.deadline() * 2, worker.load(&plan, attempt));
+                let done = load.await.unwrap_or(Err(Trouble::Stopped));
+                metrics.took(begun.elapsed());
+                (plan, done)
+            });
+        }
+    }
+
+    async fn ended(&mut self, plan: Plan, done: Result<Done, Trouble>) {
+        let ended = match done {
+            Ok(done) => {
+                self.health.end(WAREHOUSE_FAILS);
+                self.health.end(&trouble_of(&plan.table));
+                self.done(&plan, done)
+            }
+            Err(Trouble::Refused(message)) => self.refused(&plan, message).await,
+            Err(trouble @ Trouble::Changed(_)) => {
+                tracing::info!(table = plan.table, %trouble, "loading again");
+                Ended::Again { failed: true }
+            }
+            Err(trouble) => self.failed(&plan, &trouble),
+        };
+        self.lanes.ended(&plan, ended);
+    }
+
+    fn done(&mut self, plan: &Plan, done: Done) -> Ended {
+        let (table, files, rows) = (&plan.table, plan.files.len(), plan.rows());
+        match done {
+            Done::Loaded(counts) => {
+                self.metrics.loaded(plan, &counts, self.now_ms());
+                tracing::info!(
+                    table,
+                    log = plan.log,
+                    ends = plan.ends,
+                    files,
+                    rows,
+                    inserted = counts.inserted,
+                    discarded = counts.discarded,
+                    "loaded"
+                );
+                Ended::Loaded(plan.ends)
+            }
+            Done::Expired => {
+                self.metrics.ended(table, "expired");
+                Ended::Loaded(plan.ends)
+            }
+            Done::Beaten(ends) => {
+                self.metrics.ended(table, "beaten");
+                Ended::Beaten(ends, self.rest)
+            }
+        }
+    }
+
+    fn failed(&self, plan: &Plan, trouble: &Trouble) -> Ended {
+        self.metrics.ended(&plan.table, "failed");
+        let failed = match trouble {
+            Trouble::Session(super::session::Error::Unavailable { .. }) => {
+                self.metrics.unavailable();
+                self.health.begin(WAREHOUSE_FAILS);
+                false
+            }
+            _ => {
+                self.health.begin(&trouble_of(&plan.table));
+                true
+            }
+        };
+        tracing::error!(
+            table = plan.table,
+            error = %trouble,
+            "a load failed; nothing of it has taken effect that the ledger does not say; trying again"
+        );
+        Ended::Again { failed }
+    }
+
+    /// COPY refused the files: fewer of them are tried, until it is one commit's; those are set aside.
+    async fn refused(&mut self, plan: &Plan, message: String) -> Ended {
+        let id = plan.id();
+        let paths: Vec<&str> = plan.files.iter().map(|file| file.path.as_str()).collect();
+        let known = self
+            .refused
+            .get(&plan.table)
+            .filter(|(known, _)| *known == id);
+        let tries = known.map_or(0, |(_, tries)| *tries);
+        self.refused
+            .insert(plan.table.clone(), (id.clone(), tries + 1));
+        tracing::warn!(
+            table = plan.table,
+            files = paths.len(),
+            message,
+            "the warehouse refused files"
+        );
+        // A commit has at least one file. What cannot be halved comes again as the same plan.
+        if tries == 0 && paths.len() > 1 {
+            return Ended::Smaller(paths.len() / 2);
+        }
+        if tries < REFUSED_MAX {
+            return Ended::Again { failed: true };
+        }
+        self.refused.remove(&plan.table);
+        match self.worker.set_aside(plan, &message).await {
+            Ok(Done::Loaded(_) | Done::Expired) => {
+                self.metrics.ended(&plan.table, "set_aside");
+                tracing::error!(
+                    table = plan.table,
+                    id,
+                    files = ?paths,
+                    message,
+                    "files are set aside: the warehouse refuses them; see `headgate warehouse retry`"
+                );
+                Ended::Loaded(plan.ends)
+            }
+            Ok(Done::Beaten(ends)) => Ended::Beaten(ends, Duration::ZERO),
+            Err(trouble) => self.failed(plan, &trouble),
+        }
+    }
+
+    /// Moves the ledger's watermarks on, where that is worth a transaction.
+    async fn mark(&mut self, least: u64) {
+        let worker = Arc::clone(&self.worker);
+        for (log, ends) in self.lanes.watermarks(least) {
+            let statements = ledger::watermark(&worker.names, &log, ends, &worker.loader);
+            match worker
+                .session
+                .transaction(&prepare::token(), &statements)
+                .await
+            {
+                Ok(_) => self.lanes.marked(&log, ends),
+                Err(error) => {
+                    tracing::warn!(%error, log, "cannot note how far the log is loaded; later")
+                }
+            }
+        }
+    }
+
+    fn tell(&self) {
+        let now_ms = self.now_ms();
+        for (table, (files, oldest_ms)) in self.lanes.waiting() {
+            self.metrics.waiting(table, files, oldest_ms, now_ms);
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        (self.worker.clock)().div_euclid(1_000)
+    }
+}
+
+/// What ails a loader that cannot load a table.
+fn trouble_of(table: &str) -> String {
+    format!("`{table}` cannot be loaded")
+}
+
+/// The ledger, and how far it says that everything is loaded.
+async fn first(worker: &Worker) -> Result<Lanes, Error> {
+    worker.begin().await?;
+    worker.positions().await
+}
+
+impl Worker {
+    /// Makes the ledger where it is missing, and reads the catalogue.
+    pub(super) async fn begin(&self) -> Result<(), Error> {
+        let made = ledger::create(&self.names);
+        self.session.transaction(&prepare::token(), &made).await?;
+        self.look_all().await?;
+        Ok(())
+    }
+
+    /// How far everything is loaded by the ledger.
+    async fn positions(&self) -> Result<Lanes, Error> {
+        let rows = self
+            .session
+            .statement(&ledger::ask_positions(&self.names))
+            .await?;
+        Ok(Lanes::new(&self.config, ledger::positions(rows)))
+    }
+}
+
+impl Loader {
+    /// What waits now, by the ledger and the logs. A ledger that is not there yet is empty.
+    pub(super) async fn lanes(&self) -> Result<Lanes, Error> {
+        self.worker.look_all().await?;
+        let mut lanes = match self.worker.held(names::LOADS) {
+            Some(_) => self.worker.positions().await?,
+            None => Lanes::new(&self.worker.config, Vec::new()),
+        };
+        let config = &self.worker.config;
+        for log in follow::streams(&*self.worker.store).await? {
+            loop {
+                let after = lanes.read(&log);
+                let commits =
+                    follow::behind(&*self.worker.store, &log, after, COMMITS_AT_ONCE).await?;
+                if commits.is_empty() {
+                    break;
+                }
+                for commit in commits {
+                    lanes.add(&log, commit, |table| config.loads(table));
+                }
+            }
+        }
+        Ok(lanes)
+    }
+}
