@@ -9,6 +9,7 @@ use crate::config::Flag;
 use crate::query::Format;
 use crate::replay;
 use crate::tables;
+use crate::warehouse;
 
 /// Exit codes, the same for every command. 0 is success.
 pub(crate) mod exit {
@@ -18,6 +19,8 @@ pub(crate) mod exit {
     pub(crate) const SCHEMA_REFUSED: u8 = 2;
     /// `replay --strict`: some bad events are still invalid.
     pub(crate) const STILL_INVALID: u8 = 3;
+    /// `warehouse status --until`: not everything is loaded yet.
+    pub(crate) const NOT_YET: u8 = 4;
     /// The command line is wrong (`EX_USAGE`).
     pub(crate) const USAGE: u8 = 64;
     /// The configuration is wrong (`EX_CONFIG`).
@@ -26,7 +29,7 @@ pub(crate) mod exit {
 
 const AFTER: &str = "\
 Exit codes: 0 success; 1 failure, or something checked is invalid; 2 a schema is refused; 3 `replay --strict`: some
-events are still invalid; 64 wrong usage; 78 wrong configuration. Every setting can also stand in the environment: HEADGATE__GATEWAY__LISTEN sets gateway.listen.";
+events are still invalid; 4 `warehouse status --until`: not all is loaded yet; 64 wrong usage; 78 wrong configuration. Every setting can also stand in the environment: HEADGATE__GATEWAY__LISTEN sets gateway.listen.";
 
 /// A streaming event ingestion gateway: validated events over HTTP, durable streams, exactly-once Parquet tables.
 #[derive(Debug, Parser)]
@@ -70,6 +73,9 @@ pub(crate) enum Command {
     /// Checks and cleans the landed tables
     #[command(subcommand)]
     Lake(Lake),
+    /// Works with the warehouse that follows the landed tables
+    #[command(subcommand)]
+    Warehouse(warehouse::Command),
     /// Works with event schemas
     #[command(subcommand)]
     Schemas(Schemas),

@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     /// The bucket, where `store.kind` is `s3`.
     pub(crate) s3: headgate_sink::store::s3::Config,
+    /// The warehouse that follows what has landed.
+    pub(crate) warehouse: headgate_sink::warehouse::Config,
     /// Where event schemas come from.
     pub(crate) schemas: Schemas,
     /// The catalogue that `headgate tables glue` fills.
@@ -79,6 +81,7 @@ impl Default for Config {
             sink: headgate_sink::Config::default(),
             store: Store::default(),
             s3: headgate_sink::store::s3::Config::default(),
+            warehouse: headgate_sink::warehouse::Config::default(),
             schemas: Schemas::default(),
             glue: glue::Settings::default(),
             query: Query::default(),
@@ -195,6 +198,8 @@ impl Config {
             crates.push(("spill", self.spill.problems()));
             crates.push(("kafka", place::patience(self)));
         }
+        crates.push(("warehouse", self.warehouse.problems()));
+        crates.push(("warehouse", place::lake(self)));
         crates.push(("stream", self.stream.problems(self.kafka.topics.count_max)));
         if self.store.kind == StoreKind::S3 {
             crates.push(("s3", self.s3.problems()));

@@ -37,7 +37,7 @@ a meaning is in the changelog. On Linux the process's own are there too, under t
 ";
 
 fn metrics() -> String {
-    let sections: [(&str, Catalogue); 8] = [
+    let sections: [(&str, Catalogue); 9] = [
         ("Gateway", headgate_gateway::metrics::CATALOG),
         ("Journal", headgate_stream::metrics::CATALOG),
         ("Kafka", headgate_stream::kafka::CATALOG),
@@ -45,6 +45,7 @@ fn metrics() -> String {
         ("Sink", headgate_sink::metrics::CATALOG),
         ("Compaction", headgate_sink::compact::CATALOG),
         ("S3", headgate_sink::store::s3::CATALOG),
+        ("Warehouse", headgate_sink::warehouse::CATALOG),
         ("Process", crate::metrics::CATALOG),
     ];
     let mut page = METRICS_HEAD.to_owned();

@@ -101,6 +101,15 @@ pub(crate) fn name(config: &Config) -> String {
     }
 }
 
+/// The address of the bucket's tables, as a warehouse knows it; it ends in a slash.
+pub(crate) fn root(config: &Config) -> String {
+    let prefix = config.s3.prefix.trim_matches('/');
+    match prefix.is_empty() {
+        true => format!("s3://{}/", config.s3.bucket),
+        false => format!("s3://{}/{prefix}/", config.s3.bucket),
+    }
+}
+
 /// One data file as parquet-rs reads it: by ranges, so that a column costs its own bytes and no others.
 pub(crate) struct LandedFile {
     store: Arc<dyn Store>,

@@ -15,6 +15,7 @@ mod query;
 mod replay;
 mod schemas;
 mod tables;
+mod warehouse;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -109,6 +110,10 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Lake(command) => {
             log_to_stderr("warn")?;
             runtime()?.block_on(lake::upkeep::run(&command, &loaded.config))
+        }
+        Command::Warehouse(command) => {
+            log_to_stderr("warn")?;
+            runtime()?.block_on(warehouse::run(command, &loaded.config))
         }
         Command::Loadtest(args) => {
             log_to_stderr("warn")?;

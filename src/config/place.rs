@@ -147,3 +147,15 @@ pub(super) fn deadlines(
     );
     vec![("operation_deadline_ms", reason)]
 }
+
+/// A warehouse reads the files itself: they must be where it can.
+pub(super) fn lake(config: &Config) -> Vec<(&'static str, String)> {
+    let follows = config.warehouse.kind != headgate_sink::warehouse::Kind::None;
+    match follows && config.store.kind != StoreKind::S3 {
+        true => vec![(
+            "kind",
+            "needs store.kind = \"s3\": the warehouse reads the files there".to_owned(),
+        )],
+        false => Vec::new(),
+    }
+}

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use headgate_gateway::admin::{self, AdminState, Check};
 use headgate_gateway::{Gateway, clock};
 use headgate_schemas::registry::SharedRegistry;
+use headgate_sink::warehouse::Loader;
 use headgate_sink::{Health, Sink};
 use headgate_stream::log::Reader;
 use prometheus::Registry;
@@ -24,12 +25,14 @@ use crate::config::Config;
 use crate::lake;
 use crate::metrics::Metrics;
 use crate::schemas::Source;
+use crate::warehouse;
 
 /// The parts of a process that does not run yet.
 pub(crate) struct Opened {
     face: Face,
     stream: Stream,
     sink: Option<(Sink, Vec<Box<dyn Reader>>)>,
+    loader: Option<Loader>,
     reloader: Reloader,
     stops: Stops,
     pub(crate) schemas: Arc<SharedRegistry>,
@@ -61,16 +64,19 @@ impl Opened {
         let topics = stream::topics(config)?;
         let stops = Stops::default();
         let mut stream = Stream::open(config, role, &topics, &registry)?;
-        let sink = match role.lands() {
-            true => Some(sink(config, &schemas, &registry, &metrics).await?),
-            false => None,
+        let (sink, loader) = match role.lands() {
+            true => sink(config, &schemas, &registry, &metrics).await?,
+            false => (None, None),
         };
+        let note = loader.as_ref().map(warehouse::note);
         let face = match role.takes() {
             true => {
                 let writer = block_in_place(|| stream.writer(&registry))?;
+                let mut notes = stream.notes();
+                notes.extend(note);
                 let parts = headgate_gateway::Parts {
                     writer,
-                    notes: stream.notes(),
+                    notes,
                     schemas: Arc::clone(&schemas),
                     topics,
                     registry,
@@ -79,7 +85,10 @@ impl Opened {
                 };
                 Face::Gateway(Box::new(Gateway::bind(config.gateway.clone(), parts)?))
             }
-            false => admin_face(config, registry, &stops, sink.as_ref().map(Sink::health))?,
+            false => {
+                let health = sink.as_ref().map(Sink::health);
+                admin_face(config, registry, &stops, health, note.into_iter().collect())?
+            }
         };
         // Last: who has joined Kafka's group should land what it is given.
         let sink = match sink {
@@ -96,6 +105,7 @@ impl Opened {
             face,
             stream,
             sink,
+            loader,
             reloader,
             stops,
             schemas,
@@ -147,6 +157,14 @@ impl Opened {
                     .with_context(|| format!("landing of `{stream}` failed"))
             });
         }
+        let mut loaders = JoinSet::new();
+        if let Some(loader) = self.loader {
+            let stop = stops.sinks.clone();
+            loaders.spawn(async move {
+                loader.run(stop).await;
+                Ok(())
+            });
+        }
         let mut reload = JoinSet::new();
         let reloader = self.reloader;
         reload.spawn(async move {
@@ -156,6 +174,7 @@ impl Opened {
         Running {
             gateway,
             sinks,
+            loaders,
             reload,
             admin,
             stream: self.stream,
@@ -169,17 +188,18 @@ async fn sink(
     schemas: &Arc<SharedRegistry>,
     registry: &Registry,
     metrics: &Metrics,
-) -> Result<Sink> {
+) -> Result<(Option<Sink>, Option<Loader>)> {
     let clock = clock::system();
     let (store, took) = lake::open_for_sink(config, clock() / 1_000, registry).await?;
     metrics.store_probed(took);
+    let loader = warehouse::open(config, &store, schemas, registry).await?;
     let parts = headgate_sink::Parts {
         store,
         schemas: Arc::clone(schemas),
         metrics: registry.clone(),
         clock,
     };
-    Ok(Sink::open(config.sink.clone(), parts)?)
+    Ok((Some(Sink::open(config.sink.clone(), parts)?), loader))
 }
 
 fn admin_face(
@@ -187,6 +207,7 @@ fn admin_face(
     registry: Registry,
     stops: &Stops,
     health: Option<Health>,
+    notes: Vec<Check>,
 ) -> Result<Face> {
     let (listener, address) = admin::bind(config.gateway.admin.listen)?;
     let mut checks = vec![draining(stops.sinks.clone())];
@@ -198,7 +219,7 @@ fn admin_face(
     let state = AdminState {
         registry,
         checks,
-        notes: Vec::new(),
+        notes,
         version: env!("CARGO_PKG_VERSION"),
         connections_max: config.gateway.admin.connections_max,
     };

@@ -23,6 +23,7 @@ pub(crate) struct Stops {
 pub(crate) struct Running {
     pub(crate) gateway: Parts,
     pub(crate) sinks: Parts,
+    pub(crate) loaders: Parts,
     pub(crate) reload: Parts,
     pub(crate) admin: Parts,
     pub(crate) stream: Stream,
@@ -35,6 +36,7 @@ impl Running {
         let (part, ended) = tokio::select! {
             Some(ended) = self.gateway.join_next() => ("gateway", ended),
             Some(ended) = self.sinks.join_next() => ("sink", ended),
+            Some(ended) = self.loaders.join_next() => ("loader", ended),
             Some(ended) = self.reload.join_next() => ("schema reload", ended),
             Some(ended) = self.admin.join_next() => ("admin port", ended),
         };
@@ -50,6 +52,8 @@ impl Running {
         let gateway = all(&mut self.gateway).await;
         self.stops.sinks.cancel();
         let sinks = all(&mut self.sinks).await;
+        // What it has not loaded the next start does: the commit log has it.
+        let sinks = sinks.and(all(&mut self.loaders).await);
         self.stream.close().await;
         self.stops.admin.cancel();
         let admin = all(&mut self.admin).await;
