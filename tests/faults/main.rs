@@ -27,10 +27,12 @@ mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
+use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout};
 
@@ -61,6 +63,9 @@ struct Arguments {
     /// Length of each seed's load
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(8..=600))]
     seconds: u64,
+    /// How many seeds run side by side, each with servers of its own: they wait most of the time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=8))]
+    lanes: u64,
     /// Prints the schedules and runs nothing
     #[arg(long)]
     dry_run: bool,
@@ -117,7 +122,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("no runtime")
-        .and_then(|runtime| runtime.block_on(interruptible(&schedules, arguments.write)));
+        .and_then(|runtime| runtime.block_on(interruptible(&schedules, &arguments)));
     match ran {
         Ok(failed) => {
             summary(schedules.len() - failed, failed, 0);
@@ -140,36 +145,36 @@ fn summary(passed: usize, failed: usize, ignored: usize) {
 }
 
 /// Whatever ends this ends the servers too.
-async fn interruptible(schedules: &[Schedule], write: bool) -> Result<usize> {
+async fn interruptible(schedules: &[Schedule], arguments: &Arguments) -> Result<usize> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        ran = all(schedules, write) => ran,
+        ran = all(schedules, arguments) => ran,
         _ = interrupt.recv() => bail!("interrupted"),
         _ = terminate.recv() => bail!("terminated"),
     }
 }
 
-/// Runs the seeds one after the other; returns how many failed.
-async fn all(schedules: &[Schedule], write: bool) -> Result<usize> {
+/// Runs the seeds, some side by side; returns how many failed.
+async fn all(schedules: &[Schedule], arguments: &Arguments) -> Result<usize> {
     let dir = tempfile::Builder::new()
         .prefix("headgate-faults-")
         .tempdir()?;
     println!("\nrunning {} seeds", schedules.len());
-    let servers = Servers::start(&dir.path().join("servers")).await?;
+    let lanes = arguments.lanes.min(schedules.len() as u64);
+    let next = AtomicUsize::new(0);
+    let ran = try_join_all((0..lanes).map(|number| lane(dir.path(), number, schedules, &next)));
+    let mut ran: Vec<Ran> = ran.await?.into_iter().flatten().collect();
+    ran.sort_by_key(|ran| ran.n);
     let mut report = Report::default();
-    for (n, schedule) in schedules.iter().enumerate() {
-        let name = format!("run-{}-seed-{}", n + 1, schedule.seed);
-        let site = dir.path().join(name);
-        let began = Instant::now();
-        match one(&servers, schedule, site).await? {
-            Some(outcome) => report.passed(schedule, outcome, began.elapsed()),
-            None => report.failed(schedule.seed, began.elapsed()),
+    for Ran { n, outcome, took } in ran {
+        match outcome {
+            Some(outcome) => report.passed(&schedules[n], outcome, took),
+            None => report.failed(schedules[n].seed, took),
         }
     }
-    drop(servers);
     println!("\n{}", report.markdown());
-    if write {
+    if arguments.write {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
         report.write(&page)?;
     }
@@ -182,6 +187,35 @@ async fn all(schedules: &[Schedule], write: bool) -> Result<usize> {
         );
     }
     Ok(failed.len())
+}
+
+/// A seed that was run: which one of all, and what it came to if it passed.
+struct Ran {
+    n: usize,
+    outcome: Option<Outcome>,
+    took: Duration,
+}
+
+/// Runs one seed after the other, with servers that no other lane uses.
+async fn lane(
+    dir: &Path,
+    number: u64,
+    schedules: &[Schedule],
+    next: &AtomicUsize,
+) -> Result<Vec<Ran>> {
+    let servers = Servers::start(&dir.join(format!("servers-{number}"))).await?;
+    let mut ran = Vec::new();
+    loop {
+        let n = next.fetch_add(1, Ordering::Relaxed);
+        let Some(schedule) = schedules.get(n) else {
+            return Ok(ran);
+        };
+        let site = dir.join(format!("run-{}-seed-{}", n + 1, schedule.seed));
+        let began = Instant::now();
+        let outcome = one(&servers, schedule, site).await?;
+        let took = began.elapsed();
+        ran.push(Ran { n, outcome, took });
+    }
 }
 
 /// Runs one seed; returns what it came to if it passed.
