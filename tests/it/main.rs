@@ -23,3 +23,5 @@ mod services;
 mod shutdown;
 mod spill;
 mod templates;
+mod warehouse;
+mod warehouse_evolution;

@@ -31,6 +31,11 @@ impl Service {
         Self::start("s3s.sh", &[])
     }
 
+    /// A fake of Redshift that reads from that S3 server.
+    pub(crate) fn redshift(s3: &Self) -> Self {
+        Self::start("redshift.sh", &[&s3.dir.path().display().to_string()])
+    }
+
     fn start(script: &str, arguments: &[&str]) -> Self {
         let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services");
         let mut service = Self {
