@@ -2,6 +2,8 @@
 #
 # `./headgate.sh bench cluster` measures only what needs Kafka and S3, and leaves the other figures as they are.
 #
+# `./headgate.sh bench warehouse` measures how fresh the warehouse is, against the fake of Redshift.
+#
 # HEADGATE_BENCH_DIR chooses the disk that the servers' journals are on (else the build's own directory).
 
 # bench_crate CRATE NAME ARGS...: runs one bench of one crate.
@@ -100,6 +102,28 @@ keep_figures() {
     python3 scripts/capacity.py "$docs/figures/capacity.json" >"$docs/capacity.md"
 }
 
+# How long an event takes until the warehouse has it. The fake's own time is in it: see docs/performance.md.
+run_warehouse_bench() {
+    local seconds=120
+    [ "${HEADGATE_BENCH_QUICK:-}" != 1 ] || seconds=15
+    say "from acknowledged to queryable in the warehouse"
+    with_servers warehouse measure_freshness "$seconds"
+}
+
+measure_freshness() {
+    tests/services/redshift.sh start "$dir/redshift" "$dir/seaweedfs" >/dev/null
+    trap 'tests/services/redshift.sh stop "$dir/redshift" || true; stop_servers "$dir"' EXIT
+    set -a
+    source "$dir/redshift/env"
+    HEADGATE__WAREHOUSE__KIND=redshift
+    HEADGATE__WAREHOUSE__IAM_ROLE="$REDSHIFT_IAM_ROLE"
+    HEADGATE__WAREHOUSE__DATA_API__WORKGROUP="$REDSHIFT_WORKGROUP"
+    HEADGATE__WAREHOUSE__DATA_API__DATABASE="$REDSHIFT_DATABASE"
+    HEADGATE__WAREHOUSE__DATA_API__ENDPOINT="$REDSHIFT_ENDPOINT"
+    set +a
+    "$venv_dir/bin/python" scripts/freshness.py "$target_dir/release/headgate" "$dir/run" "$1" >"$bench_dir/warehouse.json"
+}
+
 run_benches() {
     bench_dir="$target_dir/bench"
     disk="${HEADGATE_BENCH_DIR:-$bench_dir/disk}"
@@ -111,11 +135,17 @@ run_benches() {
         mkdir -p "$docs"
         cp docs/performance.md "$docs/"
     fi
-    if [ "${1:-}" != cluster ]; then rm -f "$bench_dir"/*.json "$bench_dir"/land/*; fi
+    if [ $# = 0 ]; then rm -f "$bench_dir"/*.json "$bench_dir"/land/*; fi
     cp /proc/loadavg "$bench_dir/load"
     # Past 1,024 open files by default; the idle connections need more.
     ulimit -n "$(ulimit -Hn)"
 
+    if [ "${1:-}" = warehouse ]; then
+        build
+        run_warehouse_bench
+        python3 scripts/performance.py warehouse "$bench_dir" "$disk" "$docs/performance.md"
+        return
+    fi
     if [ "${1:-}" = cluster ]; then
         build
         run_cluster_benches

@@ -3,6 +3,7 @@
 
     scripts/performance.py all FIGURES CRITERION DISK PAGE
     scripts/performance.py cluster FIGURES DISK PAGE          only what needs Kafka and S3
+    scripts/performance.py warehouse FIGURES DISK PAGE        only what needs the fake of Redshift too
 
 FIGURES holds what scripts/bench.sh left, CRITERION is criterion's directory of results, DISK is where the journals
 were. A marker is a pair of comments, `<!-- measured: NAME -->` and `<!-- end -->`.
@@ -28,6 +29,7 @@ SINK_RATIO_MIN = 1.5
 # Figures that should be equal are within this share of each other.
 FLAT_SHARE = 0.10
 IDLE_MIB_MAX = 150
+FRESHNESS_S_MAX = {"default": 60, "low-latency": 10}
 OURS = "headgate"
 
 
@@ -206,8 +208,29 @@ class Figures:
         }
 
 
+def freshness(folder):
+    """From acknowledgement to queryable in the warehouse."""
+    rows = [
+        [
+            each["settings"],
+            each["events"],
+            *(f"{each[name]:.1f}" for name in ("p50_s", "p99_s", "max_s")),
+            f"under {FRESHNESS_S_MAX[each['settings']]} s",
+            "yes" if each["p99_s"] < FRESHNESS_S_MAX[each["settings"]] else "**no**",
+            f"{each['loads']:.0f}",
+            f"{each['calls_per_load']:.1f}",
+        ]
+        for each in read(folder / "warehouse.json")
+    ]
+    head = ["settings", "events", "p50 s", "p99 s", "max s", "aim for p99", "met", "loads", "Data API calls a load"]
+    return table(head, rows)
+
+
 def blocks(what, folder, *places):
     """Every block that was measured, by its marker's name."""
+    if what == "warehouse":
+        (disk,) = places
+        return {"warehouse machine": machine(folder, disk), "warehouse": freshness(folder)}
     if what == "cluster":
         (disk,) = places
         return {"cluster machine": machine(folder, disk), **Cluster(folder).blocks()}
@@ -231,6 +254,6 @@ def main(what, folder, *rest):
 
 
 if __name__ == "__main__":
-    if (sys.argv[1:2], len(sys.argv)) not in ((["all"], 6), (["cluster"], 5)):
+    if (sys.argv[1:2], len(sys.argv)) not in ((["all"], 6), (["cluster"], 5), (["warehouse"], 5)):
         sys.exit(__doc__)
     main(*sys.argv[1:])
