@@ -83,7 +83,11 @@ impl Restart {
                 let name = format!("restart-{commits}-{round}");
                 // The sink of the round before was killed: in its group this one would wait for its session to end.
                 let mut own = environment.clone();
-                own.extend(apart(&name).into_iter().filter(|(variable, _)| variable == GROUP));
+                own.extend(
+                    apart(&name)
+                        .into_iter()
+                        .filter(|(variable, _)| variable == GROUP),
+                );
                 starts.push(self.start(setup, &schemas, &own, &name).await?);
             }
             let middle = |figure: fn(&Started) -> f64| median(starts.iter().map(figure).collect());

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::page::Page;
-use super::{Error, Server, FILLING_BATCH, FILLING_BODIES, KIND, Setup, apart};
+use super::{Error, FILLING_BATCH, FILLING_BODIES, KIND, Server, Setup, apart};
 use crate::bench::closed::{Bodies, measure};
 
 /// How it is measured.
@@ -106,7 +106,9 @@ impl Steady {
     async fn wait_for(&self, sink: &Server, events: u64) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
-            let landed = Page::of(sink.address()).await?.sum("headgate_sink_rows_total") as u64;
+            let landed = Page::of(sink.address())
+                .await?
+                .sum("headgate_sink_rows_total") as u64;
             if events.saturating_sub(landed) <= BEHIND_EVENTS_MAX {
                 return Ok(());
             }
