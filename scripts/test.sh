@@ -17,16 +17,40 @@ step() {
     fi
 }
 
-# cargo_tests ARGS...: runs cargo test and adds its counts to ours.
-cargo_tests() {
-    local log
-    log=$(mktemp)
-    if ! cargo test --locked --release "$@" 2>&1 | tee "$log"; then
-        grep -q '^test result: FAILED' "$log" || failed=$((failed + 1))
+# build_tests LIST ARGS...: builds the tests of these packages, and writes to LIST what runs them, as Cargo would: the
+# directory and the executable, a line each.
+build_tests() {
+    local list="$1"
+    shift
+    # shellcheck disable=SC2016
+    cargo test --locked --release --no-run --message-format=json-render-diagnostics "$@" |
+        jq -r 'select(.reason == "compiler-artifact" and .profile.test and .executable)
+            | (.manifest_path | rtrimstr("/Cargo.toml")) + "\t" + .executable' >"$list.new" && mv "$list.new" "$list"
+}
+
+# run_built LIST: runs them all, and adds their counts to ours.
+run_built() {
+    local log folder executable
+    if [ ! -s "$1" ]; then
+        printf 'FAILED: the tests could not be built\n' >&2
+        failed=$((failed + 1))
+        return
     fi
-    local counts
-    counts=$(awk '/^test result:/ { p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }' "$log")
+    log=$(mktemp)
+    while IFS=$'\t' read -r folder executable; do
+        say "${executable##*/}"
+        if ! (cd "$folder" && "$executable" --include-ignored </dev/null) 2>&1 | tee "$log"; then
+            grep -q '^test result: FAILED' "$log" || failed=$((failed + 1))
+        fi
+        add_counts "$log"
+    done <"$1"
     rm -f "$log"
+}
+
+# add_counts LOG: adds the counts of the harness's last lines.
+add_counts() {
+    local counts
+    counts=$(awk '/^test result:/ { p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }' "$1")
     # shellcheck disable=SC2086
     set -- $counts
     passed=$((passed + $1))
@@ -34,16 +58,36 @@ cargo_tests() {
     skipped=$((skipped + $3))
 }
 
+# What can be done while the binary's tests run, which wait more than they work: the lints, and building the crates' tests.
+# With the backends' features, so that what needs Kafka, an S3 server or a warehouse runs too.
+beside_tests() {
+    nice -n 19 cargo clippy --locked --release --workspace --all-targets --all-features --quiet -- -D warnings &&
+        touch "$lists/linted"
+    nice -n 19 cargo test --locked --release --no-run --quiet --workspace --exclude headgate --features "$features" &&
+        build_tests "$lists/crates" --workspace --exclude headgate --features "$features"
+}
+
 run_tests() {
+    local features=headgate-stream/kafka,headgate-stream/testing,headgate-sink/redshift,headgate-sink/s3,headgate-sink/testing
+    local lists beside
+    lists=$(mktemp -d)
     step "format" cargo fmt --all --check
-    step "lints" cargo clippy --locked --release --workspace --all-targets --all-features --quiet -- -D warnings
-    say "tests (the slow ones, against real processes, included)"
+    say "building the tests"
     # The binary's tests apart: together with the crates' test dependencies, Cargo would give the query engine other
     # features than `./headgate.sh up` does, and compile it a second time.
-    HEADGATE_TEST_PYTHON="$venv_dir/bin/python" cargo_tests --package headgate --no-fail-fast -- --include-ignored
-    # With the backends' features, so that what needs Kafka or an S3 server runs too.
-    cargo_tests --workspace --exclude headgate --no-fail-fast \
-        --features headgate-stream/kafka,headgate-stream/testing,headgate-sink/redshift,headgate-sink/s3,headgate-sink/testing -- --include-ignored
+    build_tests "$lists/binary" --package headgate || true
+    beside_tests >"$lists/beside.log" 2>&1 &
+    beside=$!
+    say "tests of the binary (the slow ones, against real processes, included)"
+    # They wait for servers most of the time: more of them at once than there are processors.
+    HEADGATE_TEST_PYTHON="$venv_dir/bin/python" RUST_TEST_THREADS=4 run_built "$lists/binary"
+    say "waiting for the lints and the crates' tests to be built"
+    wait "$beside" || true
+    cat "$lists/beside.log"
+    step "lints" test -e "$lists/linted"
+    say "tests of the crates"
+    run_built "$lists/crates"
+    rm -rf "$lists"
     step "compose file" compose -f deploy/compose/compose.yaml config --quiet
     step "the fake of Redshift" "$venv_dir/bin/python" -m unittest discover -s tests/fake-redshift/tests
     step "settings and metrics in deploy/compose" \

@@ -172,7 +172,11 @@ impl Loader {
         );
         tokio::select! {
             () = shutdown.cancelled() => {}
-            running = begin => running.run(&shutdown).await,
+            running = begin => tokio::select! {
+                // Whatever it waits for: the next start finds out what became of it.
+                () = shutdown.cancelled() => {}
+                () = running.run(&shutdown) => {}
+            },
         }
     }
 }

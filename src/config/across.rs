@@ -1,12 +1,15 @@
 //! What settings of one section demand of another's.
 
+use headgate_sink::table::redshift::ATTRIBUTE_BYTES_MAX;
+
 use super::{Config, StreamKind};
 
 /// Each rule that is broken: its dotted key, and what is wrong.
 pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
     let depth = depth(config).map(|reason| ("sink.data_depth_max", reason));
     let drain = drain(config).map(|reason| ("shutdown.deadline_ms", reason));
-    let broken = depth.into_iter().chain(drain);
+    let width = width(config).map(|reason| ("gateway.limits.attribute_bytes_max", reason));
+    let broken = depth.into_iter().chain(drain).chain(width);
     broken
         .map(|(key, reason)| (key.to_owned(), reason))
         .collect()
@@ -17,6 +20,15 @@ fn depth(config: &Config) -> Option<String> {
     let (taken, decoded) = (config.gateway.limits.depth_max, config.sink.data_depth_max);
     (decoded < taken).then(|| {
         format!("{decoded} is not allowed: must not be below gateway.limits.depth_max ({taken})")
+    })
+}
+
+/// An event's id is cut in the warehouse where it is longer than its column: two could be taken for one then.
+fn width(config: &Config) -> Option<String> {
+    let taken = config.gateway.limits.attribute_bytes_max;
+    let follows = config.warehouse.kind != headgate_sink::warehouse::Kind::None;
+    (follows && taken > ATTRIBUTE_BYTES_MAX).then(|| {
+        format!("{taken} is not allowed with a warehouse: at most {ATTRIBUTE_BYTES_MAX}, which its columns have room for")
     })
 }
 

@@ -95,7 +95,8 @@ install_s3s() {
 
 build_s3s() {
     # Not among Headgate's own build results: Cargo would think it one of them.
-    CARGO_TARGET_DIR="$1/build" cargo install --quiet --locked --root "$1" --features binary "s3s-fs@$s3s_version" ||
+    # Unoptimised, as it only has to be refused.
+    CARGO_TARGET_DIR="$1/build" cargo install --debug --quiet --locked --root "$1" --features binary "s3s-fs@$s3s_version" ||
         fail "s3s-fs could not be compiled: Cargo's output above tells why"
     rm -rf "$1/build"
 }

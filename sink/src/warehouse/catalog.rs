@@ -80,6 +80,8 @@ pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) kind: RedshiftType,
     pub(super) required: bool,
+    /// A schema in force has it; else a file alone tells of it, and not whether a text is JSON.
+    pub(super) known: bool,
 }
 
 /// The columns that a table should have: its schemas', and what files have beyond them.
@@ -92,6 +94,7 @@ pub(super) fn wanted<'a>(
             name: column.name.clone(),
             kind: Table::redshift_type(column),
             required: column.required,
+            known: true,
         };
         table.columns().iter().map(column).collect()
     });
@@ -101,6 +104,7 @@ pub(super) fn wanted<'a>(
                 name: staged.name.clone(),
                 kind: of_file(staged.kind),
                 required: staged.required,
+                known: false,
             });
         }
     }
@@ -145,13 +149,13 @@ pub(super) fn changes(held: &Columns, wanted: &[Wanted]) -> Changes {
                 Some(Some(RedshiftType::Varchar { bytes })),
                 RedshiftType::Varchar { bytes: want },
             ) => {
-                if *bytes < want {
+                if *bytes < want && column.known {
                     changes.widen.push((column.name.clone(), want));
                 }
             }
             // Someone made it so: whether values fit is the warehouse's to say.
             (Some(None), _) => {}
-            (Some(Some(held)), want) if *held == want => {}
+            (Some(Some(held)), want) if *held == want || !column.known => {}
             (Some(Some(held)), want) => changes.conflicts.push(format!(
                 "{} is {held} in the warehouse, and {want} by the schema",
                 column.name
@@ -170,6 +174,7 @@ mod tests {
             name: name.to_owned(),
             kind,
             required: true,
+            known: true,
         }
     }
 

@@ -41,8 +41,8 @@ pub struct Config {
     pub loads_at_once_max: usize,
     /// How often the commit logs are looked at, in ms. Default 1,000.
     pub poll_ms: u64,
-    /// An event is not loaded when one with its id is in the table that was received so much earlier at most, in ms, counted
-    /// from the oldest row of a load. What a client sends again within this time is one row. Default 604,800,000 (a week).
+    /// Rows with one event id that were received within so much of each other are one, in ms: what a client sends again within
+    /// this time is one row. Default 604,800,000 (a week).
     pub dedup_window_ms: u64,
     /// How long statements may run, in ms. Default 900,000.
     pub statements_deadline_ms: u64,
@@ -115,7 +115,7 @@ pub struct DataApi {
     pub workgroup: Option<String>,
     /// The provisioned cluster's identifier.
     pub cluster: Option<String>,
-    /// The database.
+    /// The database that the tables are in.
     pub database: String,
     /// The secret with the database's user and password. Without it and `db_user`, the caller's IAM identity is the user.
     pub secret_arn: Option<String>,
@@ -135,9 +135,9 @@ pub struct Postgres {
     pub host: String,
     /// Its port. Default 5439.
     pub port: u16,
-    /// The database.
+    /// The database that the tables are in.
     pub database: String,
-    /// The user.
+    /// The database's user who owns the tables.
     pub user: String,
     /// A file with the password, read at each connect; white space at its end does not count.
     pub password_file: Option<PathBuf>,

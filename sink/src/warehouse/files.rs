@@ -43,7 +43,11 @@ impl Worker {
             }
             let first = files.first().ok_or(Trouble::Answer)?;
             kinds.push(Kind {
-                columns: self.layouts.columns(&*self.store, first).await?,
+                columns: self
+                    .layouts
+                    .columns(&*self.store, first)
+                    .await
+                    .map_err(unreadable)?,
                 manifest: self.manifest(plan, id, index, &entered).await?,
             });
         }
@@ -74,9 +78,12 @@ impl Worker {
         file: &File,
         left_out: &mut Vec<Entered>,
     ) -> Result<Entered, Trouble> {
-        let bytes = self.store.read(&file.path).await?;
+        let bytes = self.store.read(&file.path).await.map_err(unreadable)?;
         let fitted = tokio::task::spawn_blocking(move || fit::fit(bytes)).await;
-        let Some(fitted) = fitted.map_err(|_| Trouble::Stopped)?? else {
+        let Some(fitted) = fitted
+            .map_err(|_| Trouble::Stopped)?
+            .map_err(|e| Trouble::Refused(format!("{}: {e}", file.path)))?
+        else {
             return Ok(file.into());
         };
         let name = file.path.rsplit('/').next().unwrap_or(&file.path);
@@ -108,4 +115,12 @@ impl Kind {
 
 pub(super) fn manifest_path(table: &str, id: &str, index: usize) -> String {
     format!("{}{table}/{id}-{index}.manifest", manifest::FOLDER)
+}
+
+/// A file that is gone, or is no Parquet file, will not be there or be one later: it is refused like what COPY refuses.
+fn unreadable(error: store::Error) -> Trouble {
+    match error {
+        store::Error::NotFound { .. } => Trouble::Refused(error.to_string()),
+        error => error.into(),
+    }
 }

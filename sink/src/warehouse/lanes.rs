@@ -11,6 +11,7 @@ use super::{
     config::Config,
     ledger::{EVERY_TABLE, Position},
     plan::{Plan, Queue},
+    prepare,
 };
 use crate::{
     backoff::Backoff,
@@ -36,8 +37,9 @@ struct Lane {
     /// Not to be tried before.
     not_before: Option<Instant>,
     backoff: Backoff,
-    /// How often its next load has failed for good.
-    attempt: u32,
+    /// The token of its next load. The same as long as it is not known what became of that; another once a try can never
+    /// take effect, as the warehouse would answer with what became of that one.
+    token: String,
     /// Its next load has at most so many commits.
     commits_max: usize,
 }
@@ -137,7 +139,7 @@ impl Lanes {
                 follows,
                 not_before: None,
                 backoff: Backoff::new(PAUSE_MIN, pause_max),
-                attempt: 0,
+                token: prepare::token(),
                 commits_max: usize::MAX,
             });
             lane.queue.add(commit.sequence, commit.committed_ms, files);
@@ -183,7 +185,7 @@ impl Lanes {
         now_ms: i64,
         most: usize,
         all: bool,
-    ) -> Vec<(Plan, u32)> {
+    ) -> Vec<(Plan, String)> {
         let (limits, now) = (config.limits(), Instant::now());
         let mut due: Vec<(i64, Key)> = Vec::new();
         for (key, lane) in &self.lanes {
@@ -208,7 +210,7 @@ impl Lanes {
         plans
     }
 
-    fn plan(&self, key: &Key, config: &Config, now_ms: i64) -> Option<(Plan, u32)> {
+    fn plan(&self, key: &Key, config: &Config, now_ms: i64) -> Option<(Plan, String)> {
         let lane = self.lanes.get(key)?;
         let cut = lane.queue.cut(&config.limits(), now_ms, lane.commits_max)?;
         let plan = Plan {
@@ -217,9 +219,10 @@ impl Lanes {
             follows: lane.follows,
             ends: cut.ends,
             files: cut.files,
+            commits: cut.commits,
             committed_min_ms: cut.committed_min_ms,
         };
-        Some((plan, lane.attempt))
+        Some((plan, lane.token.clone()))
     }
 
     /// A load has ended.
@@ -246,11 +249,13 @@ impl Lanes {
                 self.positions.insert(key, ends);
             }
             Ended::Again { failed } => {
-                lane.attempt += u32::from(failed);
+                if failed {
+                    lane.token = prepare::token();
+                }
                 lane.not_before = Some(Instant::now() + lane.backoff.next());
             }
             Ended::Smaller(commits) => {
-                lane.attempt = 0;
+                lane.token = prepare::token();
                 lane.commits_max = commits.max(1);
             }
         }
@@ -320,7 +325,7 @@ impl Lane {
     }
 
     fn begin_anew(&mut self, pause_max: Duration) {
-        self.attempt = 0;
+        self.token = prepare::token();
         self.not_before = None;
         self.backoff = Backoff::new(PAUSE_MIN, pause_max);
     }
@@ -407,11 +412,13 @@ mod tests {
             &[(1, &["a"]), (2, &["a"]), (3, &["a"]), (4, &["a"])],
         );
         let plans = lanes.due(&Config::default(), 40_000, 10, false);
-        assert_eq!((plans[0].0.ends, plans[0].1), (4, 0));
+        assert_eq!(plans[0].0.ends, 4);
+        let token = plans[0].1.clone();
         lanes.ended(&plans[0].0, Ended::Again { failed: true });
         tokio::time::advance(Duration::from_secs(61)).await;
         let plans = lanes.due(&Config::default(), 40_000, 10, false);
-        assert_eq!((plans[0].0.ends, plans[0].1), (4, 1));
+        assert_eq!(plans[0].0.ends, 4);
+        assert_ne!(plans[0].1, token, "the last try can never take effect");
         lanes.ended(&plans[0].0, Ended::Smaller(2));
         assert_eq!(due(&mut lanes), [("a".to_owned(), 0, 2)]);
     }

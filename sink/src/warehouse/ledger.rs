@@ -223,14 +223,7 @@ pub(super) fn gate_window(
     (from_ms, to_ms): (i64, i64),
     read: &[(String, u64)],
 ) -> String {
-    let known = read
-        .iter()
-        .map(|(log, ends)| format!("(\"log\" = {} AND \"ends\" <= {ends})", literal(log)));
-    let known: Vec<String> = known.collect();
-    let known = match known.is_empty() {
-        true => String::new(),
-        false => format!(" AND NOT ({})", known.join(" OR ")),
-    };
+    let known = format!(" AND NOT ({})", was_read(read));
     format!(
         "(SELECT CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END AS \"go\" FROM {} WHERE \"table_name\" = {} AND \"kind\" = {} AND \
          \"received_max\" >= {} AND \"received_min\" < {}{known})",
@@ -244,14 +237,7 @@ pub(super) fn gate_window(
 
 /// One row with one column, `go`: 1 where no commit behind these is loaded into the table, else 0.
 pub(super) fn gate_read(names: &Names, table: &str, read: &[(String, u64)]) -> String {
-    let known = read
-        .iter()
-        .map(|(log, ends)| format!("(\"log\" = {} AND \"ends\" <= {ends})", literal(log)));
-    let known: Vec<String> = known.collect();
-    let known = match known.is_empty() {
-        true => String::new(),
-        false => format!(" AND NOT ({})", known.join(" OR ")),
-    };
+    let known = format!(" AND NOT ({})", was_read(read));
     format!(
         "(SELECT CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END AS \"go\" FROM {} WHERE \"table_name\" = {} AND \"kind\" = {}{known})",
         names.loads(),
@@ -270,6 +256,43 @@ pub(super) fn rebuilt(names: &Names, table: &str, loader: &str) -> String {
         literal(kind::RELOAD),
         literal(table),
         literal(loader)
+    )
+}
+
+/// The condition that a row is of a commit which was read.
+fn was_read(read: &[(String, u64)]) -> String {
+    let known = read
+        .iter()
+        .map(|(log, ends)| format!("(\"log\" = {} AND \"ends\" <= {ends})", literal(log)));
+    let known: Vec<String> = known.collect();
+    match known.is_empty() {
+        true => "1 = 0".to_owned(),
+        false => format!("({})", known.join(" OR ")),
+    }
+}
+
+/// Loads of the table that were set aside and whose rows, all received in the window if there is one, are there now from the
+/// commits that were read: they need no other try.
+pub(super) fn settle_set_aside(
+    names: &Names,
+    table: &str,
+    window_ms: Option<(i64, i64)>,
+    read: &[(String, u64)],
+    gate: &str,
+) -> String {
+    let within = window_ms.map(|(from_ms, to_ms)| {
+        let (from, to) = (instant(from_ms), instant(to_ms));
+        format!(" AND \"received_min\" >= {from} AND \"received_max\" < {to}")
+    });
+    format!(
+        "UPDATE {} SET \"kind\" = {}, \"error\" = NULL WHERE \"table_name\" = {} AND \"kind\" = {}{} AND {} AND \
+         (SELECT \"go\" FROM {gate} AS \"g\") = 1",
+        names.loads(),
+        literal(kind::LOAD),
+        literal(table),
+        literal(kind::SET_ASIDE),
+        within.unwrap_or_default(),
+        was_read(read)
     )
 }
 

@@ -10,10 +10,9 @@ use super::{
     catalog::Catalog,
     config::Config,
     files::{Kind, manifest_path},
-    fit,
     layouts::Layouts,
     ledger::{self, Counts, kind},
-    names::Names,
+    names::{Names, lock_name},
     plan::Plan,
     prepare,
     session::{self, Rows, Session},
@@ -24,6 +23,9 @@ use crate::{
     store::{self, Store},
     table::redshift::KeyError,
 };
+
+/// Who does one load tries again so many times where the table was not what it was taken for.
+pub(super) const LOOKS_MAX: usize = 5;
 
 /// What loads work with.
 #[derive(Clone)]
@@ -78,11 +80,14 @@ pub(super) enum Trouble {
         table: String,
         conflicts: Vec<String>,
     },
+    /// A sink with newer schemas wrote the files.
+    #[error(
+        "files of {table} have the column `{column}`, which no schema here has: it is loaded once the schemas are here too"
+    )]
+    Schemas { table: String, column: String },
     /// The table cannot be made as its schema says.
     #[error("x-redshift of the schema: {0}")]
     Keys(#[from] KeyError),
-    #[error("a file cannot be made fit for COPY: {0}")]
-    Fit(#[from] fit::Error),
     /// An answer that no ledger gives.
     #[error("the warehouse's answer about the ledger cannot be read")]
     Answer,
@@ -97,6 +102,8 @@ struct Transaction<'a> {
     gate: &'a str,
     window_ms: Option<(i64, i64)>,
     token: String,
+    /// What is done beside, before the ledger's row.
+    more: Vec<String>,
 }
 
 /// A statement, and what its failure would mean.
@@ -112,8 +119,8 @@ enum StepKind {
 }
 
 impl Worker {
-    /// Loads what the plan says, if it comes next. `attempt`: how often a try of this plan has failed for good.
-    pub(super) async fn load(&self, plan: &Plan, attempt: u32) -> Result<Done, Trouble> {
+    /// Loads what the plan says, if it comes next. `token`: see [`Session`].
+    pub(super) async fn load(&self, plan: &Plan, token: &str) -> Result<Done, Trouble> {
         let Some(kept) = self.kept(plan) else {
             return self.expire(plan).await;
         };
@@ -123,7 +130,8 @@ impl Worker {
             id: &id,
             gate: &gate,
             window_ms: None,
-            token: format!("{id}-{attempt}"),
+            token: token.to_owned(),
+            more: Vec::new(),
         };
         let rows = self.transact(&kept, transaction, |load, row| {
             statements::enter(load, &kept, row)
@@ -139,6 +147,7 @@ impl Worker {
             gate: &gate,
             window_ms: None,
             token: prepare::token(),
+            more: Vec::new(),
         };
         let rows = self.transact(plan, transaction, |load, _| statements::enter_retried(load));
         done(&rows.await?)
@@ -153,6 +162,7 @@ impl Worker {
             gate,
             window_ms: None,
             token: id.clone(),
+            more: Vec::new(),
         };
         let rows = self.transact(plan, transaction, |load, row| {
             let row = Row {
@@ -170,13 +180,14 @@ impl Worker {
         plan: &Plan,
         id: &str,
         window_ms: (i64, i64),
-        gate: &str,
+        (gate, more): (&str, Vec<String>),
     ) -> Result<Done, Trouble> {
         let transaction = Transaction {
             id,
             gate,
             window_ms: Some(window_ms),
-            token: id.to_owned(),
+            token: prepare::token(),
+            more,
         };
         let rows = self.transact(plan, transaction, |load, row| {
             let row = Row {
@@ -200,6 +211,7 @@ impl Worker {
             gate,
             window_ms,
             token,
+            more,
         } = transaction;
         let files = self.prepared(plan, id).await?;
         let target = self.table(plan, &files).await?;
@@ -213,6 +225,7 @@ impl Worker {
             gate,
             parts: &parts,
             left_out: files.left_out.as_deref(),
+            dedup_window_s: self.config.dedup_window_ms.div_ceil(1_000),
             known_from_ms: self.known_from_ms(plan, window_ms),
             window_ms,
         };
@@ -224,6 +237,7 @@ impl Worker {
         let mut steps = vec![Step::other(load.lock())];
         steps.extend(target.add.into_iter().map(Step::other));
         steps.extend(load.rows().into_iter().map(Step::of));
+        steps.extend(more.into_iter().map(Step::other));
         steps.push(Step::other(enter(&load, &row)));
         steps.push(Step::other(ledger::ask_entry(&self.names, plan, id)));
         self.run(plan, id, &token, &steps).await
@@ -266,8 +280,10 @@ impl Worker {
         let id = plan.id();
         let reason: String = reason.chars().take(1_000).collect();
         let statements = statements::enter_unloaded(&self.names, &id, plan, row, &reason);
-        let token = format!("{id}-{}", row.kind);
-        let rows = self.session.transaction(&token, &statements).await?;
+        let rows = self
+            .session
+            .transaction(&prepare::token(), &statements)
+            .await?;
         match ledger::entry(&rows).ok_or(Trouble::Answer)?.ends {
             ends if ends == plan.ends => Ok(Done::Loaded(Counts::default())),
             ends => Ok(Done::Beaten(ends)),
@@ -349,6 +365,7 @@ impl Worker {
                     .any(|text| message.contains(text)) =>
             {
                 self.look(table).await?;
+                self.look(&lock_name(table)).await?;
                 Err(Trouble::Changed(message))
             }
             Err(error) => Err(error.into()),

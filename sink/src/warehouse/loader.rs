@@ -1,7 +1,8 @@
 //! The loader's loop: follow the commit logs, load what is due, and let the ledger decide.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::future::FutureExt;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -37,7 +38,7 @@ const EXPIRE_INTERVAL: Duration = Duration::from_secs(3_600);
 const WATERMARK_COMMITS: u64 = 256;
 
 /// Loading once, a table is given up after so many failures.
-const TRIES_MAX: u32 = 12;
+const TRIES_MAX: u32 = 24;
 
 /// Files that were refused even one commit at a time are set aside after so many tries.
 const REFUSED_MAX: u32 = 2;
@@ -58,10 +59,12 @@ pub(super) struct Running {
     streams_read: Option<Instant>,
     expired: Option<Instant>,
     loads: JoinSet<(Plan, Result<Done, Trouble>)>,
+    /// The ledger is not what was read of it: all is to be read again.
+    anew: bool,
     /// How long a table is left to another loader that was quicker.
     rest: Duration,
-    /// By table: the plan that was refused last, and how often.
-    refused: BTreeMap<String, (String, u32)>,
+    /// By table and log: the plan that was refused last, and how often.
+    refused: BTreeMap<(String, String), (String, u32)>,
 }
 
 impl Running {
@@ -85,6 +88,7 @@ impl Running {
         worker.tell_readers().await;
         let rest = Duration::from_millis(worker.config.load_age_max_ms.max(1_000) * 2);
         Self {
+            anew: false,
             rest,
             worker,
             metrics,
@@ -102,12 +106,17 @@ impl Running {
     pub(super) async fn run(mut self, shutdown: &CancellationToken) {
         let poll = Duration::from_millis(self.worker.config.poll_ms);
         while !shutdown.is_cancelled() {
+            if self.anew && self.loads.is_empty() {
+                self.begin_anew().await;
+            }
             self.follow().await;
             self.expire().await;
             self.start(false);
             self.tell();
             let due = self.lanes.due_in(&self.worker.config, self.now_ms());
-            let pause = due.map_or(poll, |due| due.clamp(Duration::from_millis(10), poll));
+            let full = self.loads.len() >= self.worker.config.loads_at_once_max;
+            let soon = |due: Duration| due.clamp(Duration::from_millis(10), poll);
+            let pause = due.filter(|_| !full).map_or(poll, soon);
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 Some(ended) = self.loads.join_next(), if !self.loads.is_empty() => {
@@ -133,6 +142,9 @@ impl Running {
         self.rest = Duration::ZERO;
         let mut failures: BTreeMap<String, u32> = BTreeMap::new();
         while !shutdown.is_cancelled() {
+            if self.anew && self.loads.is_empty() {
+                self.begin_anew().await;
+            }
             while self.read().await? {}
             self.start(true);
             let Some(ended) = self.loads.join_next().await else {
@@ -153,6 +165,17 @@ impl Running {
         self.worker.tell_readers().await;
         self.mark(1).await;
         Ok(self.lanes.files() == 0)
+    }
+
+    /// Goes by the ledger as it is now: it was restored from a backup, or someone took rows out of it.
+    async fn begin_anew(&mut self) {
+        match self.worker.positions().await {
+            Ok(lanes) => {
+                self.lanes = lanes;
+                self.anew = false;
+            }
+            Err(error) => tracing::error!(%error, "cannot read the ledger; trying again"),
+        }
     }
 
     /// Removes rows that are too old, now and then.
@@ -186,32 +209,49 @@ impl Running {
             self.streams_read = Some(Instant::now());
         }
         let config = Arc::clone(&self.worker.config);
-        let mut more = false;
+        let (mut more, mut failed) = (false, None);
         for log in &self.streams {
             if self.lanes.files() >= config.files_waiting_max {
+                tracing::warn!(
+                    files = self.lanes.files(),
+                    "warehouse.files_waiting_max is reached: the commit logs are read on when some are loaded"
+                );
                 return Ok(false);
             }
             let after = self.lanes.read(log);
-            let commits = follow::behind(&*store, log, after, COMMITS_AT_ONCE).await?;
+            // One log that cannot be read keeps no other from being followed.
+            let commits = match follow::behind(&*store, log, after, COMMITS_AT_ONCE).await {
+                Ok(commits) => commits,
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
             more |= !commits.is_empty();
             for commit in commits {
                 self.lanes.add(log, commit, |table| config.loads(table));
             }
         }
-        Ok(more)
+        failed.map_or(Ok(more), Err)
     }
 
     /// Starts loads while there is room for them.
     fn start(&mut self, all: bool) {
         let config = &self.worker.config;
+        if self.anew {
+            return;
+        }
         let room = config.loads_at_once_max.saturating_sub(self.loads.len());
-        for (plan, attempt) in self.lanes.due(config, self.now_ms(), room, all) {
+        for (plan, token) in self.lanes.due(config, self.now_ms(), room, all) {
             let (worker, metrics) = (Arc::clone(&self.worker), self.metrics.clone());
             self.loads.spawn(async move {
                 let begun = Instant::now();
                 // The session ends statements that run for too long; this is for what else may hang.
-                let load = timeout(worker.deadline() * 2, worker.load(&plan, attempt));
-                let done = load.await.unwrap_or(Err(Trouble::Stopped));
+                let load = timeout(worker.deadline() * 2, worker.load(&plan, &token));
+                // A panic is this load's end only: the table is tried again.
+                let load = AssertUnwindSafe(load).catch_unwind().await;
+                let done = load.unwrap_or(Ok(Err(Trouble::Stopped)));
+                let done = done.unwrap_or(Err(Trouble::Stopped));
                 metrics.took(begun.elapsed());
                 (plan, done)
             });
@@ -258,6 +298,15 @@ impl Running {
             }
             Done::Beaten(ends) => {
                 self.metrics.ended(table, "beaten");
+                if ends < plan.follows {
+                    tracing::error!(
+                        table,
+                        ends,
+                        follows = plan.follows,
+                        "the ledger has gone back; beginning anew"
+                    );
+                    self.anew = true;
+                }
                 Ended::Beaten(ends, self.rest)
             }
         }
@@ -286,29 +335,24 @@ impl Running {
 
     /// COPY refused the files: fewer of them are tried, until it is one commit's; those are set aside.
     async fn refused(&mut self, plan: &Plan, message: String) -> Ended {
-        let id = plan.id();
+        let (id, lane) = (plan.id(), (plan.table.clone(), plan.log.clone()));
         let paths: Vec<&str> = plan.files.iter().map(|file| file.path.as_str()).collect();
-        let known = self
-            .refused
-            .get(&plan.table)
-            .filter(|(known, _)| *known == id);
+        let known = self.refused.get(&lane).filter(|(known, _)| *known == id);
         let tries = known.map_or(0, |(_, tries)| *tries);
-        self.refused
-            .insert(plan.table.clone(), (id.clone(), tries + 1));
+        self.refused.insert(lane.clone(), (id.clone(), tries + 1));
         tracing::warn!(
             table = plan.table,
             files = paths.len(),
             message,
             "the warehouse refused files"
         );
-        // A commit has at least one file. What cannot be halved comes again as the same plan.
-        if tries == 0 && paths.len() > 1 {
-            return Ended::Smaller(paths.len() / 2);
+        if plan.commits > 1 {
+            return Ended::Smaller(plan.commits / 2);
         }
         if tries < REFUSED_MAX {
             return Ended::Again { failed: true };
         }
-        self.refused.remove(&plan.table);
+        self.refused.remove(&lane);
         match self.worker.set_aside(plan, &message).await {
             Ok(Done::Loaded(_) | Done::Expired) => {
                 self.metrics.ended(&plan.table, "set_aside");

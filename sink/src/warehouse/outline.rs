@@ -72,6 +72,7 @@ impl Worker {
             gate: &gate,
             parts: &parts,
             left_out: None,
+            dedup_window_s: self.config.dedup_window_ms.div_ceil(1_000),
             known_from_ms: self.known_from_ms(&plan, None),
             window_ms: None,
         };

@@ -51,6 +51,8 @@ pub struct Plan {
     pub ends: u64,
     /// What is loaded, in the order of the log.
     pub files: Vec<File>,
+    /// How many commits name them.
+    pub commits: usize,
     /// When the oldest of them was committed, in ms since the epoch.
     pub committed_min_ms: i64,
 }
@@ -132,6 +134,7 @@ impl Queue {
         let commits: Vec<&Waiting> = self.waiting.iter().take(commits).collect();
         Some(Cut {
             ends: commits.last()?.sequence,
+            commits: commits.len(),
             committed_min_ms: commits.iter().map(|waiting| waiting.committed_ms).min()?,
             files: commits
                 .iter()
@@ -145,6 +148,7 @@ impl Queue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cut {
     pub(super) ends: u64,
+    pub(super) commits: usize,
     pub(super) committed_min_ms: i64,
     pub(super) files: Vec<File>,
 }
@@ -352,6 +356,7 @@ mod tests {
             follows: 0,
             ends,
             files: vec![file(name, 1, "a"), file("b", 1, "b"), file("c", 1, "a")],
+            commits: 1,
             committed_min_ms: 0,
         };
         assert_eq!(plan(1, "a").id(), plan(1, "a").id());

@@ -42,7 +42,7 @@ impl Readers<'_> {
             statements.push(view);
             statements.extend(
                 self.readers(table)
-                    .filter(|reader| reader.sources.is_empty())
+                    .filter(|reader| reader.sources.is_empty() && reader.tables.is_empty())
                     .map(|reader| self.grant(&name, reader)),
             );
         }

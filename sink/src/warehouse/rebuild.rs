@@ -4,22 +4,24 @@
 //! one's name in one transaction: a reader sees the one or the other. That transaction breaks off where, by the ledger, the
 //! old table has what the new one was not filled with.
 
+use std::collections::BTreeSet;
+
 use super::{
     Error, Loader, ledger,
-    load::{Done, Trouble},
-    names::{NAME_BYTES_MAX, quoted},
-    plan::Plan,
+    load::{Done, LOOKS_MAX, Trouble},
+    names::{NAME_BYTES_MAX, literal, quoted},
+    plan::{FINGERPRINTS_MAX, Plan},
     prepare,
     reload::{ReloadError, Reloaded},
     session,
 };
 use crate::{
-    commit::{each_file, follow},
+    commit::{File, each_file, follow},
     table::Generation,
 };
 
 /// The generation that a table is while it is made anew.
-const REBUILD: &str = "rebuild";
+const REBUILD: &str = "rebuild_";
 
 /// What is behind the name of a table that was replaced, until it is dropped.
 const REPLACED: &str = "__replaced";
@@ -44,12 +46,15 @@ impl Loader {
         mut told: impl FnMut(&Reloaded) + Send,
     ) -> Result<Reloaded, ReloadError> {
         self.prepare().await?;
-        let generation = Generation::new(REBUILD).map_err(|error| named(table, error))?;
+        // Each run has a table of its own: two that fill one would put a part in place.
+        let run = prepare::token();
+        let run = run.get(run.len().saturating_sub(8)..).unwrap_or_default();
+        let generation = Generation::new(&format!("{REBUILD}{run}"));
+        let generation = generation.map_err(|error| named(table, error))?;
         generation
             .check(&[table])
             .map_err(|error| named(table, error))?;
         let shadow = generation.table(table);
-        self.drop_table(&shadow).await?;
         let mut read = self.read().await?;
         let mut done = Reloaded::default();
         if let Some((from_ms, to_ms)) = self.received(table).await? {
@@ -60,8 +65,11 @@ impl Loader {
         for _ in 0..TRIES_MAX {
             read = self.catch_up(table, &shadow, read).await?;
             if self.swap(table, &shadow, &read).await? {
-                self.drop_table(&replaced(table)).await?;
                 self.worker.tell_readers_of(table).await;
+                if let Err(error) = self.drop_table(&replaced(table)).await {
+                    let table = replaced(table);
+                    tracing::warn!(%error, table, "the table that was replaced cannot be dropped: drop it by hand");
+                }
                 return Ok(done);
             }
         }
@@ -113,15 +121,17 @@ impl Loader {
                 let Some(last) = commits.last() else { break };
                 let ends = last.sequence;
                 let files = commits.into_iter().flat_map(|commit| commit.files);
-                let plan = Plan {
-                    table: shadow.to_owned(),
-                    log: log.clone(),
-                    follows: after,
-                    ends,
-                    files: files.filter(|file| file.table == table).collect(),
-                    committed_min_ms: 0,
-                };
-                if !plan.files.is_empty() {
+                let files = files.filter(|file| file.table == table).collect();
+                for files in few_fingerprints(files) {
+                    let plan = Plan {
+                        table: shadow.to_owned(),
+                        log: log.clone(),
+                        follows: after,
+                        ends,
+                        files,
+                        commits: 1,
+                        committed_min_ms: 0,
+                    };
                     self.add(&plan).await?;
                 }
                 after = ends;
@@ -131,11 +141,13 @@ impl Loader {
     }
 
     async fn add(&self, plan: &Plan) -> Result<(), ReloadError> {
+        let mut looks = 0;
         loop {
+            looks += 1;
             return match self.worker.insert(plan, OPEN).await {
                 Ok(Done::Loaded(_)) => Ok(()),
                 Ok(_) => Err(named(&plan.table, "the ledger has no row of it")),
-                Err(Trouble::Changed(_)) => continue,
+                Err(Trouble::Changed(_)) if looks < LOOKS_MAX => continue,
                 Err(trouble) => Err(named(&plan.table, trouble)),
             };
         }
@@ -165,6 +177,8 @@ impl Loader {
             statements.push(rename(&names.table(table), &replaced(table)));
         }
         statements.push(rename(&names.table(shadow), table));
+        statements.extend(self.discards_of(table, shadow));
+        statements.push(ledger::settle_set_aside(names, table, None, read, &gate));
         statements.push(ledger::rebuilt(names, table, &worker.loader));
         match worker
             .session
@@ -181,12 +195,39 @@ impl Loader {
         }
     }
 
+    /// What the new table's rows had lost takes the place of what the old one's had.
+    fn discards_of(&self, table: &str, shadow: &str) -> [String; 2] {
+        let discards = self.worker.names.discards();
+        let (table, shadow) = (literal(table), literal(shadow));
+        [
+            format!("DELETE FROM {discards} WHERE \"table\" = {table}"),
+            format!("UPDATE {discards} SET \"table\" = {table} WHERE \"table\" = {shadow}"),
+        ]
+    }
+
     async fn drop_table(&self, table: &str) -> Result<(), Error> {
         let drop = format!("DROP TABLE IF EXISTS {}", self.worker.names.table(table));
         self.worker.session.statement(&drop).await?;
         self.worker.look(table).await?;
         Ok(())
     }
+}
+
+/// The files in their order, in parts of few fingerprints: a transaction has room for no more.
+fn few_fingerprints(files: Vec<File>) -> Vec<Vec<File>> {
+    let mut parts: Vec<(BTreeSet<String>, Vec<File>)> = Vec::new();
+    for file in files {
+        match parts.last_mut() {
+            Some((known, part))
+                if known.contains(&file.fingerprint) || known.len() < FINGERPRINTS_MAX =>
+            {
+                known.insert(file.fingerprint.clone());
+                part.push(file);
+            }
+            _ => parts.push((BTreeSet::from([file.fingerprint.clone()]), vec![file])),
+        }
+    }
+    parts.into_iter().map(|(_, files)| files).collect()
 }
 
 fn rename(from: &str, to: &str) -> String {

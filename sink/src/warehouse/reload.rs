@@ -5,13 +5,13 @@
 //! is replaced only where, by the ledger, nothing of it was loaded from commits behind those that were read. Rows of commits
 //! that are still to be loaded may come with the window; their own load finds them there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Error, Loader,
     ledger::{self, Counts},
-    load::{Done, Trouble},
-    plan::Plan,
+    load::{Done, LOOKS_MAX, Trouble},
+    plan::{FINGERPRINTS_MAX, Plan},
 };
 use crate::commit::{DataFile, File, each_file, follow};
 
@@ -133,15 +133,24 @@ impl Loader {
             follows: u64::try_from(window.from_ms).unwrap_or(0),
             ends: u64::try_from(window.to_ms).unwrap_or(0),
             files: window.files.clone(),
+            commits: 1,
             committed_min_ms: 0,
         };
+        let names = &self.worker.names;
+        let settle = ledger::settle_set_aside(names, table, Some(window_ms), read, &gate);
         let id = uuid::Uuid::now_v7().simple().to_string();
+        let mut looks = 0;
         loop {
-            return match self.worker.replace(&plan, &id, window_ms, &gate).await {
+            looks += 1;
+            return match self
+                .worker
+                .replace(&plan, &id, window_ms, (&gate, vec![settle.clone()]))
+                .await
+            {
                 Ok(Done::Loaded(counts)) => Ok(Some(counts)),
                 Ok(Done::Beaten(_) | Done::Expired) => Ok(None),
                 // What is known of the table was read again: now it fits.
-                Err(Trouble::Changed(_)) => continue,
+                Err(Trouble::Changed(_)) if looks < LOOKS_MAX => continue,
                 Err(trouble) => Err(failed(window, trouble.to_string())),
             };
         }
@@ -181,8 +190,12 @@ fn first_window((from_ms, to_ms): (i64, i64), files: Vec<DataFile>, bytes_max: u
             .push(file);
     }
     let (mut end_ms, mut bytes, mut taken) = (to_ms, 0, Vec::new());
+    let mut fingerprints = BTreeSet::new();
     for (hour, files) in hours {
-        if bytes >= bytes_max {
+        fingerprints.extend(files.iter().map(|file| file.fingerprint.clone()));
+        // A transaction has room for few; an hour is not split.
+        let crowded = !taken.is_empty() && fingerprints.len() > FINGERPRINTS_MAX;
+        if bytes >= bytes_max || crowded {
             end_ms = (hour * HOUR_MS).clamp(from_ms + 1, to_ms);
             break;
         }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, Loader,
     ledger::{self, SetAside},
-    load::{Done, Trouble},
+    load::{Done, LOOKS_MAX, Trouble},
     loader::Running,
     names,
     plan::Plan,
@@ -132,13 +132,16 @@ impl Loader {
             follows: load.follows,
             ends: load.ends,
             files: files.filter(|file| file.table == load.table).collect(),
+            commits: 1,
             committed_min_ms: 0,
         };
+        let mut looks = 0;
         loop {
+            looks += 1;
             return match self.worker.retry(&plan, &load.id).await {
                 Ok(Done::Loaded(_)) => Ok(None),
                 Ok(_) => Ok(Some("it is set aside no longer".to_owned())),
-                Err(Trouble::Changed(_)) => continue,
+                Err(Trouble::Changed(_)) if looks < LOOKS_MAX => continue,
                 Err(trouble) => Ok(Some(trouble.to_string())),
             };
         }

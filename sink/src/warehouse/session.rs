@@ -57,7 +57,7 @@ impl Error {
         let Self::Failed { message, .. } = self else {
             return true;
         };
-        let message = message.to_ascii_lowercase();
+        let message = without_names(message).to_ascii_lowercase();
         TRANSIENT.iter().any(|text| message.contains(text))
     }
 }
@@ -66,17 +66,38 @@ impl Error {
 ///
 /// Sources: <https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation-serializable-isolation-troubleshooting.html>,
 /// <https://docs.aws.amazon.com/redshift/latest/mgmt/data-api-troubleshooting.html>.
-const TRANSIENT: [&str; 9] = [
+const TRANSIENT: [&str; 16] = [
     "1023",
     "serializable isolation violation",
     "could not serialize",
     "deadlock",
     "conflict with concurrent transaction",
     "connection",
-    "session",
-    "terminating",
+    "terminat",
     "timeout",
+    "timed out",
+    "cancel",
+    "disk full",
+    "out of memory",
+    "slowdown",
+    "slow down",
+    "service unavailable",
+    "internalerror",
 ];
+
+/// A message without what may have any name: paths, and what is quoted.
+fn without_names(message: &str) -> String {
+    let plain = message
+        .split(['"', '\'', '`'])
+        .step_by(2)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let words = plain.split_whitespace();
+    words
+        .filter(|word| !word.contains('/'))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
 
 /// A warehouse that statements are sent to.
 ///
@@ -96,4 +117,34 @@ pub(super) trait Session: fmt::Debug + Send + Sync {
 
     /// Runs one statement, outside of a transaction; its rows.
     fn statement<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Rows, Error>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transient(message: &str) -> bool {
+        let message = message.to_owned();
+        Error::Failed {
+            statement: None,
+            message,
+        }
+        .transient()
+    }
+
+    #[test]
+    fn what_may_succeed_later_is_told_from_what_will_not_whatever_things_are_called() {
+        assert!(transient(
+            "ERROR: 1023 Detail: Serializable isolation violation on table - 1"
+        ));
+        assert!(transient("ERROR: Query (1) cancelled by WLM abort action"));
+        assert!(transient("ERROR: Disk Full"));
+        assert!(transient(
+            "terminating connection due to administrator command"
+        ));
+        assert!(!transient(
+            "Spectrum Scan Error: s3://b/connection_timeout_1/dt=1/a.parquet is broken"
+        ));
+        assert!(!transient("column \"session_cancel\" is of type bigint"));
+    }
 }

@@ -19,8 +19,9 @@ const VARCHAR_BYTES_MAX: u32 = 65_535;
 /// The most bytes that a character takes in UTF-8.
 const CHARACTER_BYTES_MAX: u32 = 4;
 
-/// Numbers the rows of one event; no column from a schema is called so, as their names begin with `_` only before a digit.
-const ROW: &str = "_headgate_row";
+/// When the row before was received that has the same event; no column from a schema is called so, as their names begin with
+/// `_` only before a digit.
+const BEFORE: &str = "\"_headgate_before\"";
 
 /// A column of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +56,9 @@ pub(super) struct Load<'a> {
     pub(super) parts: &'a [Part<'a>],
     /// The manifest of what was left out of fitted copies: see `fit`.
     pub(super) left_out: Option<&'a str>,
-    /// An event that was received since then, in ms since the epoch, and is in the table, is not loaded again.
+    /// Rows of one event that were received so much apart at most are one, in seconds.
+    pub(super) dedup_window_s: u64,
+    /// Rows of the table that were received before are too old to be one with a row of the load, in ms since the epoch.
     pub(super) known_from_ms: i64,
     /// Only rows received in this window, in ms since the epoch, its end excluded, are taken, and they take the place of
     /// those that are there.
@@ -68,6 +71,7 @@ impl Load<'_> {
         let mut statements = Vec::new();
         if let Some(window) = self.window_ms {
             statements.push(self.delete(window));
+            statements.push(self.delete_discards(window));
         }
         for (index, part) in self.parts.iter().enumerate() {
             let staged = self.staged(index);
@@ -131,6 +135,19 @@ impl Load<'_> {
         )
     }
 
+    /// What the rows that are deleted had lost.
+    fn delete_discards(&self, (from_ms, to_ms): (i64, i64)) -> String {
+        format!(
+            "DELETE FROM {} WHERE \"table\" = {} AND \"received_at\" >= {} AND \"received_at\" < {} AND (SELECT \"go\" \
+             FROM {} AS \"g\") = 1",
+            self.names.discards(),
+            literal(self.table),
+            instant(from_ms),
+            instant(to_ms),
+            self.gate
+        )
+    }
+
     fn copy(&self, staged: &str, part: &Part<'_>) -> String {
         let role = match self.iam_role {
             "default" => "DEFAULT".to_owned(),
@@ -143,7 +160,7 @@ impl Load<'_> {
         )
     }
 
-    /// The rows whose event is neither in the table nor in a row before.
+    /// The rows whose event is neither in the table nor in a row before, within the time in which an event is one row.
     fn pick(&self, index: usize, part: &Part<'_>) -> String {
         let columns = part
             .columns
@@ -154,19 +171,24 @@ impl Load<'_> {
             let (from, to) = (instant(from_ms), instant(to_ms));
             format!(" AND \"s\".\"received_at\" >= {from} AND \"s\".\"received_at\" < {to}")
         });
+        let around = |seconds: i64| format!("DATEADD(second, {seconds}, \"s\".\"received_at\")");
+        let seconds = i64::try_from(self.dedup_window_s).unwrap_or(i64::MAX);
         format!(
-            "CREATE TEMP TABLE {} AS SELECT {} FROM (SELECT \"a\".*, ROW_NUMBER() OVER (PARTITION BY \"a\".\"event_id\" \
-             ORDER BY \"a\".\"received_at\") AS {} FROM {} AS \"a\") AS \"s\" CROSS JOIN {} AS \"g\" LEFT JOIN \
-             (SELECT DISTINCT \"event_id\" AS \"known_id\" FROM {} WHERE \"received_at\" >= {}) AS \"k\" ON \
-             \"k\".\"known_id\" = \"s\".\"event_id\" WHERE \"s\".{} = 1 AND \"k\".\"known_id\" IS NULL AND \"g\".\"go\" = 1{}",
+            "CREATE TEMP TABLE {} AS SELECT {} FROM (SELECT \"a\".*, LAG(\"a\".\"received_at\") OVER (PARTITION BY \
+             \"a\".\"event_id\" ORDER BY \"a\".\"received_at\") AS {BEFORE} FROM {} AS \"a\") AS \"s\" CROSS JOIN {} AS \"g\" \
+             LEFT JOIN (SELECT \"event_id\" AS \"known_id\", \"received_at\" AS \"known_at\" FROM {} WHERE \
+             \"received_at\" >= {}) AS \"k\" ON \"k\".\"known_id\" = \"s\".\"event_id\" AND \"k\".\"known_at\" >= {} AND \
+             \"k\".\"known_at\" <= {} WHERE (\"s\".{BEFORE} IS NULL OR \"s\".{BEFORE} < {}) AND \"k\".\"known_id\" IS NULL \
+             AND \"g\".\"go\" = 1{}",
             self.picked(index),
             columns.join(", "),
-            quoted(ROW),
             self.staged(index),
             self.gate,
             self.names.table(self.table),
             instant(self.known_from_ms),
-            quoted(ROW),
+            around(-seconds),
+            around(seconds),
+            around(-seconds),
             within.unwrap_or_default()
         )
     }
@@ -360,12 +382,15 @@ pub(super) fn enter(load: &Load<'_>, plan: &Plan, row: &Row<'_>) -> String {
 
 /// Makes the row of a load that was set aside that of one which took effect.
 pub(super) fn enter_retried(load: &Load<'_>) -> String {
+    let count = |name: &str| format!("(SELECT \"{name}\".\"n\" FROM {})", load.counts());
     format!(
-        "UPDATE {} SET \"kind\" = {}, \"error\" = NULL, \"rows_copied\" = \"copied\".\"n\", \"rows_inserted\" = \
-         \"inserted\".\"n\", \"values_discarded\" = \"discarded\".\"n\" FROM {} WHERE \"load_id\" = {} AND \"kind\" = {}",
+        "UPDATE {} SET \"kind\" = {}, \"error\" = NULL, \"rows_copied\" = {}, \"rows_inserted\" = {}, \
+         \"values_discarded\" = {} WHERE \"load_id\" = {} AND \"kind\" = {}",
         load.names.loads(),
         literal(kind::LOAD),
-        load.counts(),
+        count("copied"),
+        count("inserted"),
+        count("discarded"),
         literal(load.id),
         literal(kind::SET_ASIDE)
     )

@@ -37,13 +37,29 @@ impl Worker {
             self.has_changed(&plan.table);
             self.look(&plan.table).await?;
         }
+        self.make_lock(&plan.table).await?;
         let missing = || Trouble::Changed(format!("{} is not there", plan.table));
         let mut columns = self.held(&plan.table).ok_or_else(missing)?;
-        let changes = catalog::changes(&columns, &wanted);
+        let mut changes = catalog::changes(&columns, &wanted);
+        if !changes.conflicts.is_empty() {
+            // Someone may have changed it there meanwhile.
+            self.look(&plan.table).await?;
+            columns = self.held(&plan.table).ok_or_else(missing)?;
+            changes = catalog::changes(&columns, &wanted);
+        }
         if !changes.conflicts.is_empty() {
             return Err(Trouble::Columns {
                 table: plan.table.clone(),
                 conflicts: changes.conflicts,
+            });
+        }
+        if newest.is_some()
+            && let Some(unknown) = changes.add.iter().find(|column| !column.known)
+        {
+            // Whether a text is JSON is for the schema to say that is still to come here.
+            return Err(Trouble::Schemas {
+                table: plan.table.clone(),
+                column: unknown.name.clone(),
             });
         }
         if !changes.widen.is_empty() {
