@@ -34,6 +34,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use futures_util::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::report::Report;
@@ -43,6 +44,9 @@ use crate::servers::Servers;
 
 /// How many lines of each log are shown when a seed fails.
 const LOG_LINES_MAX: usize = 25;
+
+/// How often servers are started before that is given up.
+const START_TRIES_MAX: u32 = 3;
 
 /// A seed that takes longer has failed.
 const SEED_MAX: Duration = Duration::from_secs(300);
@@ -163,7 +167,10 @@ async fn all(schedules: &[Schedule], arguments: &Arguments) -> Result<usize> {
     println!("\nrunning {} seeds", schedules.len());
     let lanes = arguments.lanes.min(schedules.len() as u64);
     let next = AtomicUsize::new(0);
-    let ran = try_join_all((0..lanes).map(|number| lane(dir.path(), number, schedules, &next)));
+    // One after the other: ports are free until they are listened at, and both would choose from them.
+    let starting = Mutex::new(());
+    let ran = (0..lanes).map(|number| lane(dir.path(), number, schedules, (&next, &starting)));
+    let ran = try_join_all(ran);
     let mut ran: Vec<Ran> = ran.await?.into_iter().flatten().collect();
     ran.sort_by_key(|ran| ran.n);
     let mut report = Report::default();
@@ -196,14 +203,31 @@ struct Ran {
     took: Duration,
 }
 
+/// Starts the servers; ports that others took meanwhile are no failure yet.
+async fn started(dir: &Path) -> Result<Servers> {
+    let mut tries = 1;
+    loop {
+        match Servers::start(&dir.join(tries.to_string())).await {
+            Err(error) if tries < START_TRIES_MAX => {
+                println!("the servers do not start, once more: {error:#}");
+                tries += 1;
+            }
+            started => return started,
+        }
+    }
+}
+
 /// Runs one seed after the other, with servers that no other lane uses.
 async fn lane(
     dir: &Path,
     number: u64,
     schedules: &[Schedule],
-    next: &AtomicUsize,
+    (next, starting): (&AtomicUsize, &Mutex<()>),
 ) -> Result<Vec<Ran>> {
-    let servers = Servers::start(&dir.join(format!("servers-{number}"))).await?;
+    let servers = {
+        let _alone = starting.lock().await;
+        started(&dir.join(format!("servers-{number}"))).await?
+    };
     let mut ran = Vec::new();
     loop {
         let n = next.fetch_add(1, Ordering::Relaxed);

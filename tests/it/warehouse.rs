@@ -305,9 +305,12 @@ fn lands_and_loads(by: By) {
             None
         ]]
     );
-    let loaded =
-        up.metric("headgate_warehouse_loads_total{result=\"loaded\",table=\"screen_viewed_1\"}");
-    assert!(loaded >= Some(1.0), "{loaded:?}");
+    // The ledger tells before the process does.
+    wait_for("the load in the metrics", || {
+        let loads = up
+            .metric("headgate_warehouse_loads_total{result=\"loaded\",table=\"screen_viewed_1\"}");
+        (loads >= Some(1.0)).then_some(())
+    });
     assert_eq!(warehouse.count("bad_events"), None, "it is not loaded");
     let status = warehouse.output(&["warehouse", "status", "--until", "2100-01-01", "--json"]);
     let told: Value = serde_json::from_str(stdout(&status).trim()).expect("JSON");
