@@ -33,7 +33,7 @@ const OPEN: &str = "(SELECT 1 AS \"go\")";
 const TRIES_MAX: usize = 20;
 
 /// How far each log was read.
-type Read = Vec<(String, u64)>;
+pub(super) type Read = Vec<(String, u64)>;
 
 impl Loader {
     /// Makes the table anew from all files that count. Running it again begins anew.
@@ -55,16 +55,30 @@ impl Loader {
             .check(&[table])
             .map_err(|error| named(table, error))?;
         let shadow = generation.table(table);
+        let done = self.rebuild_in(table, &shadow, &mut told).await;
+        if done.is_err()
+            && let Err(error) = self.drop_table(&shadow).await
+        {
+            tracing::warn!(%error, table = shadow, "the unfinished table cannot be dropped: drop it by hand");
+        }
+        done
+    }
+
+    /// The same, with a table of that name to be filled.
+    async fn rebuild_in(
+        &self,
+        table: &str,
+        shadow: &str,
+        told: &mut (dyn FnMut(&Reloaded) + Send),
+    ) -> Result<Reloaded, ReloadError> {
         let mut read = self.read().await?;
         let mut done = Reloaded::default();
         if let Some((from_ms, to_ms)) = self.received(table).await? {
-            done = self
-                .fill(table, &shadow, (from_ms, to_ms), &mut told)
-                .await?;
+            done = self.fill(table, shadow, (from_ms, to_ms), told).await?;
         }
         for _ in 0..TRIES_MAX {
-            read = self.catch_up(table, &shadow, read).await?;
-            if self.swap(table, &shadow, &read).await? {
+            read = self.catch_up(table, shadow, read).await?;
+            if self.swap(table, shadow, &read).await? {
                 self.worker.tell_readers_of(table).await;
                 if let Err(error) = self.drop_table(&replaced(table)).await {
                     let table = replaced(table);
@@ -79,7 +93,8 @@ impl Loader {
         ))
     }
 
-    async fn read(&self) -> Result<Read, Error> {
+    /// How far each log goes now.
+    pub(super) async fn read(&self) -> Result<Read, Error> {
         let store = &*self.worker.store;
         let mut read = Vec::new();
         for log in follow::streams(store).await? {

@@ -13,7 +13,7 @@ use super::{
     load::{Done, LOOKS_MAX, Trouble},
     plan::{FINGERPRINTS_MAX, Plan},
 };
-use crate::commit::{DataFile, File, each_file, follow};
+use crate::commit::{DataFile, File, each_file};
 
 /// Files are of one hour each, and so are the smallest windows.
 const HOUR_MS: i64 = 3_600_000;
@@ -164,11 +164,7 @@ impl Loader {
         (from_ms, to_ms): (i64, i64),
     ) -> Result<(Vec<(String, u64)>, Vec<DataFile>), Error> {
         let store = &*self.worker.store;
-        let mut read = Vec::new();
-        for log in follow::streams(store).await? {
-            let newest = follow::newest(store, &log).await?;
-            read.push((log, newest));
-        }
+        let read = self.read().await?;
         let mut files = Vec::new();
         each_file(store, |of, file| {
             if of == table && file.received_max_ms >= from_ms && file.received_min_ms < to_ms {
