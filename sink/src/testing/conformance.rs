@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, join_all};
 use crate::store::{Error, Object, Store, probe::Probe};
 
 /// No fact takes longer, in seconds; a store that hangs fails.
-const FACT_DEADLINE_S: u64 = 120;
+const FACT_DEADLINE_S: u64 = 300;
 
 /// A fresh store under test.
 pub trait Backend: Send + Sync {
