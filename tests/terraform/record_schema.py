@@ -167,7 +167,9 @@ def main(wheel):
         bare = name.removeprefix("data.")
         kind = "resource_schemas" if bare == name else "data_source_schemas"
         schemas[kind][bare] = Bindings(bare, script, declarations).schema()
-    provider = {"provider": {"version": 0, "block": {}}} | schemas
+    # Of the provider's own settings only the one that the README's example has.
+    settings = {"attributes": {"region": {"type": "string", "optional": True}}}
+    provider = {"provider": {"version": 0, "block": settings}} | schemas
     shape = {"format_version": "1.0", "provider_schemas": {"registry.terraform.io/hashicorp/aws": provider}}
     json.dump(shape, sys.stdout, indent=1, sort_keys=True)
     print()

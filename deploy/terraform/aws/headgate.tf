@@ -1,7 +1,7 @@
 # What Headgate has to be told.
 
 locals {
-  # https://docs.aws.amazon.com/redshift/latest/mgmt/generating-user-credentials.html: a role's user is `IAMR:` and its name.
+  # The user of a role is called so: https://docs.aws.amazon.com/bedrock/latest/userguide/knowledge-base-prereq-structured.html
   database_user = "IAMR:${aws_iam_role.process["sink"].name}"
   setup_sql     = <<-END
     CREATE USER "${local.database_user}" PASSWORD DISABLE;
@@ -19,7 +19,13 @@ locals {
   kinesis_toml = !local.kinesis ? "" : <<-END
     [kinesis]
     region = ${jsonencode(local.region)}
+    ${var.kinesis_record_kib_max == 1024 ? "" : "record_bytes_max = ${var.kinesis_record_kib_max * 1024}"}
+
+    [kinesis.streams]
+    create_missing = false
+    ${local.fan_out_toml}
   END
+  fan_out_toml = join("", [for name in compact([var.kinesis_fan_out_consumer]) : "\n[kinesis.read]\nfan_out = ${jsonencode(name)}\n"])
 
   kafka_toml = !local.msk ? "" : <<-END
     [kafka]
@@ -34,7 +40,7 @@ locals {
     kind = "s3"
 
     [s3]
-    bucket = ${jsonencode(aws_s3_bucket.lake.id)}
+    bucket = ${jsonencode(aws_s3_bucket.lake.bucket)}
     prefix = ${jsonencode(var.bucket_prefix)}
     region = ${jsonencode(local.region)}
   END
@@ -59,12 +65,13 @@ locals {
     region = ${jsonencode(local.region)}
   END
 
-  headgate_toml = join("\n", compact([
+  # What was left out has left empty lines.
+  headgate_toml = replace(join("\n", compact([
     local.stream_toml,
     local.kinesis_toml,
     local.kafka_toml,
     local.store_toml,
     local.warehouse_toml,
     local.glue_toml,
-  ]))
+  ])), "/\n{3,}/", "\n\n")
 }

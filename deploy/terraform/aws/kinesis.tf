@@ -5,7 +5,9 @@ locals {
   }
   kinesis_stream_arns = values(aws_kinesis_stream.this)[*].arn
   # A consumer's ARN ends with when it was registered.
-  kinesis_consumer_arns = [for arn in local.kinesis_stream_arns : "${arn}/consumer/*" if var.kinesis_enhanced_fan_out]
+  kinesis_consumer_arns = [
+    for pair in setproduct(local.kinesis_stream_arns, compact([var.kinesis_fan_out_consumer])) : "${pair[0]}/consumer/${pair[1]}:*"
+  ]
 }
 
 resource "aws_kinesis_stream" "this" {

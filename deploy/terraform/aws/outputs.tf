@@ -1,6 +1,6 @@
 output "bucket" {
   description = "The bucket's name."
-  value       = aws_s3_bucket.lake.id
+  value       = aws_s3_bucket.lake.bucket
 }
 
 output "kinesis_stream_arns" {

@@ -59,7 +59,7 @@ locals {
     {
       Sid      = "RegisterConsumers"
       Action   = ["kinesis:RegisterStreamConsumer"]
-      Resource = [for arn in local.kinesis_stream_arns : arn if var.kinesis_enhanced_fan_out]
+      Resource = [for arn in local.kinesis_stream_arns : arn if var.kinesis_fan_out_consumer != null]
     },
     {
       Sid      = "ReadAsConsumers"

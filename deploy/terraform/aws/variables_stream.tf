@@ -53,10 +53,15 @@ variable "kinesis_record_kib_max" {
   }
 }
 
-variable "kinesis_enhanced_fan_out" {
-  description = "Whether sinks may register as consumers with a throughput of their own (enhanced fan-out), which is paid for by consumer, shard and hour."
-  type        = bool
-  default     = false
+variable "kinesis_fan_out_consumer" {
+  description = "The consumer with a throughput of its own (enhanced fan-out) that sinks read through and may register, by its name; it is paid for by shard and hour. Null: they read as everybody does."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kinesis_fan_out_consumer == null || can(regex("^[A-Za-z0-9_.-]{1,128}$", var.kinesis_fan_out_consumer))
+    error_message = "kinesis_fan_out_consumer must be 1 to 128 letters, digits, underscores, dots and hyphens."
+  }
 }
 
 variable "msk_cluster" {

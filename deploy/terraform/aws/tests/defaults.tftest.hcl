@@ -80,7 +80,8 @@ run "everything" {
     events_topic                   = "clicks"
     kinesis_mode                   = "provisioned"
     kinesis_shards                 = 4
-    kinesis_enhanced_fan_out       = true
+    kinesis_record_kib_max         = 2048
+    kinesis_fan_out_consumer       = "headgate"
     redshift_login                 = "admin_secret"
     redshift_max_capacity_rpu      = 64
     redshift_rpu_hours_per_day_max = 100

@@ -185,6 +185,16 @@ run "kinesis_record_kib_max" {
   expect_failures = [var.kinesis_record_kib_max]
 }
 
+run "kinesis_fan_out_consumer" {
+  command = plan
+
+  variables {
+    kinesis_fan_out_consumer = "all of them"
+  }
+
+  expect_failures = [var.kinesis_fan_out_consumer]
+}
+
 run "msk_cluster" {
   command = plan
 
