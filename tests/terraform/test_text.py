@@ -16,7 +16,7 @@ sys.path.insert(0, str(module.ROOT / "scripts"))
 import terraform_docs
 
 # A flag is true or false, and what these name only AWS knows.
-NOTHING_TO_VALIDATE = {"tags", "msk_security_group_ids", "redshift_security_group_ids"}
+NOTHING_TO_VALIDATE = {"tags", "redshift_security_group_ids"}
 
 
 class Text(unittest.TestCase):

@@ -79,8 +79,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     id     = "unfinished-uploads"
     status = "Enabled"
 
+    # All there is, where it is null.
     filter {
-      prefix = local.key_prefix
+      prefix = local.key_prefix == "" ? null : local.key_prefix
     }
 
     abort_incomplete_multipart_upload {
@@ -122,10 +123,17 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
       id     = "large-files"
       status = "Enabled"
 
+      # S3 takes two conditions only within `and`, and one only without it.
       filter {
-        and {
-          prefix                   = local.key_prefix
-          object_size_greater_than = var.transition_object_bytes_min
+        object_size_greater_than = local.key_prefix == "" ? var.transition_object_bytes_min : null
+
+        dynamic "and" {
+          for_each = local.key_prefix == "" ? [] : [local.key_prefix]
+
+          content {
+            prefix                   = and.value
+            object_size_greater_than = var.transition_object_bytes_min
+          }
         }
       }
 

@@ -30,7 +30,7 @@ resource "aws_msk_serverless_cluster" "this" {
 
   vpc_config {
     subnet_ids         = var.msk_subnet_ids
-    security_group_ids = var.msk_security_group_ids
+    security_group_ids = length(var.msk_security_group_ids) > 0 ? var.msk_security_group_ids : null
   }
 
   client_authentication {

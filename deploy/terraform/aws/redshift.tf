@@ -9,7 +9,7 @@ resource "aws_redshiftserverless_namespace" "this" {
   kms_key_id                       = var.kms_key_arn
   iam_roles                        = aws_iam_role.copy[*].arn
   default_iam_role_arn             = one(aws_iam_role.copy[*].arn)
-  log_exports                      = ["connectionlog", "useractivitylog", "userlog"]
+  log_exports                      = var.redshift_log_exports
   tags                             = var.tags
 }
 

@@ -16,7 +16,7 @@ variable "tags" {
 }
 
 variable "kms_key_arn" {
-  description = "The KMS key that encrypts bucket, streams, brokers, warehouse and its admin password; its policy has to leave permissions to IAM. Null: keys that AWS holds (SSE-S3 in the bucket)."
+  description = "The KMS key that encrypts bucket, streams, provisioned brokers, warehouse and its admin password; its policy has to leave permissions to IAM. Null: keys that AWS holds (SSE-S3 in the bucket)."
   type        = string
   default     = null
 
@@ -56,6 +56,11 @@ variable "bad_events_topic" {
   validation {
     condition     = var.bad_events_topic == null || can(regex("^[A-Za-z0-9._-]{1,128}$", var.bad_events_topic))
     error_message = "bad_events_topic must be 1 to 128 letters, digits, dots, underscores and hyphens."
+  }
+
+  validation {
+    condition     = var.bad_events_topic == null || var.bad_events_topic != var.events_topic
+    error_message = "bad_events_topic must differ from events_topic."
   }
 }
 

@@ -103,9 +103,14 @@ variable "msk_subnet_ids" {
 }
 
 variable "msk_security_group_ids" {
-  description = "The security groups of a cluster that is made: they must let gateways and sinks in on port 9098. Empty: the VPC's default one."
+  description = "The security groups of a cluster that is made: they must let gateways and sinks in on port 9098. Empty: the VPC's default one, with MSK Serverless only."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = var.stream != "msk" || var.msk_cluster != "provisioned" || length(var.msk_security_group_ids) > 0
+    error_message = "msk_security_group_ids must name at least one security group for a provisioned cluster."
+  }
 }
 
 variable "msk_kafka_version" {

@@ -108,3 +108,14 @@ variable "redshift_enhanced_vpc_routing" {
   type        = bool
   default     = false
 }
+
+variable "redshift_log_exports" {
+  description = "Which logs of the warehouse go to CloudWatch, and are paid for there: `connectionlog`, `userlog`, `useractivitylog` (every statement)."
+  type        = set(string)
+  default     = ["connectionlog", "userlog"]
+
+  validation {
+    condition     = length(setsubtract(var.redshift_log_exports, ["connectionlog", "userlog", "useractivitylog"])) == 0
+    error_message = "redshift_log_exports may hold connectionlog, userlog and useractivitylog."
+  }
+}

@@ -53,8 +53,17 @@ run "defaults" {
 
 run "without_stream_and_warehouse" {
   variables {
-    stream    = "none"
-    warehouse = "none"
+    stream                = "none"
+    warehouse             = "none"
+    transition_after_days = 1
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.lake.rule[3].filter[0].object_size_greater_than == 1048576 &&
+      length(aws_s3_bucket_lifecycle_configuration.lake.rule[3].filter[0].and) == 0
+    )
+    error_message = "without a prefix there is one condition, and no `and`"
   }
 
   assert {
@@ -109,6 +118,14 @@ run "everything" {
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.lake.rule[1].filter[0].prefix == "lake/web/_probe/"
     error_message = "rules are about what is below the prefix"
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_lifecycle_configuration.lake.rule[3].filter[0].object_size_greater_than == null &&
+      aws_s3_bucket_lifecycle_configuration.lake.rule[3].filter[0].and[0].prefix == "lake/web/"
+    )
+    error_message = "with a prefix both conditions are within `and`"
   }
 
   assert {

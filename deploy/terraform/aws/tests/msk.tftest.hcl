@@ -21,7 +21,8 @@ run "serverless" {
 
 run "provisioned" {
   variables {
-    msk_cluster = "provisioned"
+    msk_cluster            = "provisioned"
+    msk_security_group_ids = ["sg-1"]
   }
 
   assert {

@@ -227,6 +227,18 @@ run "msk_subnet_ids" {
   expect_failures = [var.msk_subnet_ids]
 }
 
+run "msk_security_group_ids" {
+  command = plan
+
+  variables {
+    stream         = "msk"
+    msk_cluster    = "provisioned"
+    msk_subnet_ids = ["subnet-1", "subnet-2", "subnet-3"]
+  }
+
+  expect_failures = [var.msk_security_group_ids]
+}
+
 run "msk_kafka_version" {
   command = plan
 
@@ -251,10 +263,11 @@ run "msk_brokers" {
   command = plan
 
   variables {
-    stream         = "msk"
-    msk_cluster    = "provisioned"
-    msk_brokers    = 4
-    msk_subnet_ids = ["subnet-1", "subnet-2", "subnet-3"]
+    stream                 = "msk"
+    msk_cluster            = "provisioned"
+    msk_brokers            = 4
+    msk_subnet_ids         = ["subnet-1", "subnet-2", "subnet-3"]
+    msk_security_group_ids = ["sg-1"]
   }
 
   expect_failures = [var.msk_brokers]
@@ -424,4 +437,14 @@ run "redshift_subnet_ids" {
   }
 
   expect_failures = [var.redshift_subnet_ids]
+}
+
+run "redshift_log_exports" {
+  command = plan
+
+  variables {
+    redshift_log_exports = ["auditlog"]
+  }
+
+  expect_failures = [var.redshift_log_exports]
 }
