@@ -24,6 +24,9 @@ S3_PERMISSIONS = {
     "put_object": "PutObject",
     "upload_part": "PutObject",
 }
+# Characters, white space left out. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>,
+# <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html>
+LENGTH_MAX = {"aws_iam_role_policy": 10_240, "aws_iam_role": 2_048, "aws_s3_bucket_policy": 20_480}
 # Streams are the module's to make, databases too.
 MADE_HERE = {"kinesis:CreateStream", "glue:CreateDatabase"}
 
@@ -99,6 +102,11 @@ class Policies(unittest.TestCase):
             {"Condition": {"StringEquals": {"s3:prefix": ["a"]}}},
         ):
             self.assertNotEqual(iam.problems(right | wrong), [], wrong)
+
+    def test_policies_are_within_iams_limits(self):
+        for name, run in self.runs.items():
+            for kind, document in run.documents():
+                self.assertLessEqual(len(document), LENGTH_MAX[kind], f"{name}: {kind}")
 
     def test_sinks_may_call_what_the_store_calls(self):
         called = calls("sink/src/store/s3", "sink/src/store/s3.rs")
