@@ -93,6 +93,12 @@ run_tests() {
     step "settings and metrics in deploy/compose" \
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/deploy
     step "Airflow's DAGs" timeout 300 "$airflow_python" -m unittest discover -s tests/airflow
+    step "the Terraform module" \
+        env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/terraform
+    if ! command -v terraform >/dev/null; then
+        say "without terraform, only the text of the Terraform module was checked"
+        skipped=$((skipped + 1))
+    fi
     step "docs/capacity.md" "$venv_dir/bin/python" -m unittest discover -s tests/docs
     step "Prometheus' configuration" "$promtool" check config deploy/compose/prometheus.yml
     step "alerts" "$promtool" test rules tests/deploy/alerts_test.yml
