@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    commit::{self, replaced::Replaced},
     store::{self, Store},
     table::redshift::KeyError,
 };
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     pub(super) narrow: Arc<Mutex<BTreeSet<(String, String)>>>,
     /// Tables that were made or changed, and whose readers were not told yet.
     pub(super) changed: Arc<Mutex<BTreeSet<String>>>,
+    /// What compactors replaced, while it is needed.
+    pub(super) replaced: Arc<tokio::sync::Mutex<Option<Replaced>>>,
     pub(super) clock: Clock,
     /// Who loads: for people.
     pub(super) loader: Arc<str>,
@@ -63,6 +66,8 @@ pub(super) enum Done {
 pub(super) enum Trouble {
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error(transparent)]
+    Commit(#[from] commit::Error),
     #[error(transparent)]
     Session(#[from] session::Error),
     /// COPY refused the files.
