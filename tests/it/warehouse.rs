@@ -1,10 +1,17 @@
 //! A warehouse that follows what has landed: the real loader against a fake of Redshift over a real PostgreSQL, with real
 //! files in a real S3 server.
 
+mod compacted;
+mod discards;
 mod evolution;
+mod isolation;
 mod loads;
+mod readers;
+mod rebuild;
 mod reload;
 mod survival;
+mod tls;
+mod watching;
 
 use std::process::{Child, Command, Output, Stdio};
 
@@ -34,8 +41,13 @@ impl Warehouse {
     }
 
     fn with(site: Site, by: By) -> Self {
+        Self::with_options(site, by, "")
+    }
+
+    /// The same with options of the fake, such as `--isolation serializable`.
+    fn with_options(site: Site, by: By, options: &str) -> Self {
         let s3 = Service::seaweedfs();
-        let fake = Service::redshift(&s3);
+        let fake = Service::redshift_with(&s3, options);
         let of = |name: &str| fake.setting(name).to_owned();
         let s3_of = |name: &str| s3.setting(name).to_owned();
         let password = site.file("password");
@@ -136,6 +148,11 @@ impl Warehouse {
             stdout(&output),
             stderr(&output)
         );
+    }
+
+    /// How many loads were set aside.
+    fn set_aside(&self) -> u64 {
+        self.number("SELECT COUNT(*) FROM public.headgate_loads WHERE kind = 'set_aside'")
     }
 
     /// A loader that is left alone.

@@ -62,3 +62,29 @@ fn what_lands_is_loaded_once_by_the_data_api() {
 fn what_lands_is_loaded_once_by_postgresqls_protocol() {
     lands_and_loads(By::Postgres);
 }
+
+/// A load that takes longer than it takes more to land.
+#[test]
+#[ignore = "starts S3 and PostgreSQL"]
+fn loading_once_ends_though_more_lands_all_the_time() {
+    let warehouse = Warehouse::start(By::DataApi);
+    let up = warehouse.up_without_loader();
+    warehouse.land(&up, 0, 1);
+    warehouse.fault(
+        &json!({"on": "statement", "match": "^COPY", "count": null, "do": "delay_ms", "ms": 1_000}),
+    );
+    let mut loading = warehouse.loader();
+    let mut posted = 1;
+    let ended = wait_for("the end of the load", || {
+        let event = event(posted).to_string();
+        assert_eq!(up.post_json(&event).status, 200);
+        posted += 1;
+        loading.0.try_wait().expect("a child")
+    });
+    assert!(ended.success(), "{ended}");
+    warehouse.no_faults();
+    warehouse.wait_for_landed(posted);
+    warehouse.load();
+    warehouse.assert_whole(posted);
+    up.stop();
+}
