@@ -149,7 +149,7 @@ impl Loader {
             catalog: Arc::new(Mutex::new(Catalog::default())),
             narrow: Arc::default(),
             changed: Arc::default(),
-            replaced: Arc::default(),
+            compacted: Arc::default(),
             clock: parts.clock,
             loader: parts.name.into(),
         };

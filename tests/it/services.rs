@@ -31,13 +31,8 @@ impl Service {
         Self::start("s3s.sh", &[])
     }
 
-    /// A fake of Redshift that reads from that S3 server.
-    pub(crate) fn redshift(s3: &Self) -> Self {
-        Self::redshift_with(s3, "")
-    }
-
-    /// The same with options of the fake, such as `--isolation serializable`.
-    pub(crate) fn redshift_with(s3: &Self, options: &str) -> Self {
+    /// A fake of Redshift that reads from that S3 server, with options such as `--isolation serializable`.
+    pub(crate) fn redshift(s3: &Self, options: &str) -> Self {
         let s3_dir = s3.dir.path().display().to_string();
         let options = [("HEADGATE_REDSHIFT_OPTIONS", options)];
         Self::start_with("redshift.sh", &[&s3_dir], &options)

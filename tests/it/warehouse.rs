@@ -47,7 +47,7 @@ impl Warehouse {
     /// The same with options of the fake, such as `--isolation serializable`.
     fn with_options(site: Site, by: By, options: &str) -> Self {
         let s3 = Service::seaweedfs();
-        let fake = Service::redshift_with(&s3, options);
+        let fake = Service::redshift(&s3, options);
         let of = |name: &str| fake.setting(name).to_owned();
         let s3_of = |name: &str| s3.setting(name).to_owned();
         let password = site.file("password");

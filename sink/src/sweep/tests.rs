@@ -165,3 +165,19 @@ async fn nothing_is_removed_on_answers_that_a_log_has_no_records() {
     assert_eq!(sweep(&store, cuts(i64::MAX, i64::MAX)).await.unwrap(), 0);
     assert!(store.bytes(kept).is_some());
 }
+
+#[tokio::test]
+async fn what_loads_have_left_behind_is_removed_when_it_is_old() {
+    let store = Memory::new();
+    store.set_time(1_000);
+    for n in 0..PAGE_OBJECTS + 2 {
+        let path = format!("{LOADS}t_1/{n:05}-0.manifest");
+        store.create(&path, "{}".into()).await.unwrap();
+    }
+    store.set_time(5_000);
+    let young = format!("{LOADS}t_1/young-0.manifest");
+    store.create(&young, "{}".into()).await.unwrap();
+    let removed = sweep(&store, cuts(5_000, 0)).await.unwrap();
+    assert_eq!(removed, PAGE_OBJECTS as u64 + 2);
+    assert_eq!(store.paths(), [young]);
+}

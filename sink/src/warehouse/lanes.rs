@@ -214,15 +214,6 @@ impl Lanes {
         }
     }
 
-    /// When the oldest commit that waits was made, in ms since the epoch.
-    pub(super) fn oldest_ms(&self) -> Option<i64> {
-        let oldest = self
-            .lanes
-            .values()
-            .filter_map(|lane| lane.queue.oldest_ms());
-        oldest.min()
-    }
-
     /// What waits of each table: files, and when the oldest was committed.
     pub(super) fn waiting(&self) -> BTreeMap<&str, (usize, Option<i64>)> {
         let mut tables: BTreeMap<&str, (usize, Option<i64>)> = BTreeMap::new();

@@ -183,7 +183,10 @@ mod tests {
     #[tokio::test]
     async fn a_file_of_unknown_columns_that_cannot_be_read_is_told_from_a_store_that_fails() {
         let store = Memory::default();
-        let layouts = Layouts::new(Arc::new(SharedRegistry::new(registry(&[("thing/1.json", "{}")]))));
+        let layouts = Layouts::new(Arc::new(SharedRegistry::new(registry(&[(
+            "thing/1.json",
+            "{}",
+        )]))));
         let file = |path: &str| File {
             table: "t".to_owned(),
             path: path.to_owned(),

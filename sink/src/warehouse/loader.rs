@@ -105,7 +105,6 @@ impl Running {
             self.start(false);
             self.see_to_tables();
             self.tell();
-            self.forget().await;
             let due = self.lanes.due_in(&self.worker.config, self.now_ms());
             let full = self.loads.len() >= self.worker.config.loads_at_once_max;
             let soon = |due: Duration| due.clamp(Duration::from_millis(10), poll);

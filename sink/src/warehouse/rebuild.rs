@@ -137,7 +137,11 @@ impl Loader {
                 let ends = last.sequence;
                 let files = commits.into_iter().flat_map(|commit| commit.files);
                 let files: Vec<File> = files.filter(|file| file.table == table).collect();
-                let current = self.worker.in_place_of(&files).await.map_err(Error::from)?;
+                let current = self
+                    .worker
+                    .in_place_of(table, &files)
+                    .await
+                    .map_err(Error::from)?;
                 for files in few_fingerprints(current.unwrap_or(files)) {
                     let plan = Plan {
                         table: shadow.to_owned(),

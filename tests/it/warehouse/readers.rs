@@ -9,9 +9,13 @@ use crate::harness::wait_for;
 #[ignore = "starts S3 and PostgreSQL"]
 fn a_grantee_who_is_not_there_takes_nothing_from_others_and_is_named() {
     let warehouse = Warehouse::start(By::DataApi);
-    let readers = r#"{missing = {to = "ROLE missing"}, everybody = {to = "public"}, web = {to = "alice", sources = ["web"]}}"#;
     warehouse.rows("CREATE USER alice");
-    let up = warehouse.up_with(&[("HEADGATE__WAREHOUSE__READERS", readers)]);
+    let up = warehouse.up_with(&[
+        ("HEADGATE__WAREHOUSE__READERS__MISSING__TO", "ROLE missing"),
+        ("HEADGATE__WAREHOUSE__READERS__EVERYBODY__TO", "public"),
+        ("HEADGATE__WAREHOUSE__READERS__WEB__TO", "alice"),
+        ("HEADGATE__WAREHOUSE__READERS__WEB__SOURCES", "[\"web\"]"),
+    ]);
     let mut one = event(1);
     one["source"] = "web".into();
     let events = json!([one, event(2)]);
@@ -43,9 +47,8 @@ fn a_grantee_who_is_not_there_takes_nothing_from_others_and_is_named() {
 #[ignore = "starts S3 and PostgreSQL"]
 fn grants_that_take_long_keep_no_load_waiting() {
     let warehouse = Warehouse::start(By::DataApi);
-    let readers = r#"{everybody = {to = "public"}}"#;
     warehouse.fault(&json!({"on": "statement", "match": "^GRANT", "count": 1, "do": "pause"}));
-    let up = warehouse.up_with(&[("HEADGATE__WAREHOUSE__READERS", readers)]);
+    let up = warehouse.up_with(&[("HEADGATE__WAREHOUSE__READERS__EVERYBODY__TO", "public")]);
     warehouse.land(&up, 0, 1);
     wait_for("the grant to hang", || {
         let faults = warehouse.fake("GET", "/_fault", &Value::Null).json();

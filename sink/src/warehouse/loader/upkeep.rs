@@ -14,10 +14,6 @@ const EXPIRE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// The ledger's watermark moves on by so many commits at once: a start reads no more than that again.
 const WATERMARK_COMMITS: u64 = 256;
 
-/// What was committed longer ago may have been compacted and removed, in ms. Where that comes about sooner, it is found out
-/// by the refusal.
-const RECENT_MS: i64 = 3_600_000;
-
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -72,14 +68,6 @@ impl Running {
         let marked = self.worker.mark(self.lanes.watermarks(1)).await;
         for (log, ends) in marked {
             self.lanes.marked(&log, ends);
-        }
-    }
-
-    /// Once nothing waits that was committed long ago, what compactors replaced need not be known.
-    pub(super) async fn forget(&self) {
-        let recent = |oldest_ms: i64| self.now_ms().saturating_sub(oldest_ms) < RECENT_MS;
-        if self.loads.is_empty() && self.lanes.oldest_ms().is_none_or(recent) {
-            self.worker.forget_replaced().await;
         }
     }
 }
