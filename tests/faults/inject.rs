@@ -112,8 +112,10 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
                 .warehouse
                 .context("a fault of a warehouse that is not there")?;
             let times = 1 + fault.chance % WAREHOUSE_TIMES_MAX;
-            let strike = warehouse::strike(site.servers, by, fault.kind, (times, fault.lasts));
-            return strike.await;
+            let rule = warehouse::strike(site.servers, by, fault.kind, times).await?;
+            site.rules.lock().await.push((*fault, rule));
+            // How often it strikes is known in the end.
+            return Ok(0);
         }
         Kind::Clock(role) => {
             let file = node(site, role, fault.node)?.clock();

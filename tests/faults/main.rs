@@ -274,6 +274,9 @@ async fn one(servers: &Servers, schedule: &Schedule, dir: PathBuf) -> Result<Opt
         }
     };
     servers.heal();
+    if schedule.warehouse.is_some() {
+        warehouse::heal(servers).await?;
+    }
     run::forget(servers).await?;
     Ok(passed)
 }

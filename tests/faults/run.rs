@@ -81,13 +81,20 @@ pub(crate) async fn run(servers: &Servers, schedule: &Schedule, dir: PathBuf) ->
         .iter()
         .map(|fault| inject(&site, fault, began));
     let (ledgers, struck) = try_join(try_join_all(loads), try_join_all(faults)).await?;
-    site.heal().await?;
+    site.heal();
     let healed = Instant::now();
     let mut outcome = balance(&site, &ledgers).await?;
     outcome.recovery = healed.elapsed().saturating_sub(SETTLE);
     outcome.struck = struck;
     if schedule.warehouse.is_some() {
         outcome.loaded = Some(warehouse::proof(&site).await?);
+        let struck = warehouse::struck(servers).await?;
+        for (fault, rule) in site.rules.lock().await.iter() {
+            let n = schedule.faults.iter().position(|planned| planned == fault);
+            if let Some(times) = n.and_then(|n| outcome.struck.get_mut(n)) {
+                *times = struck.get(rule).copied().unwrap_or(0);
+            }
+        }
     }
     for node in site.nodes() {
         node.lives().await?;

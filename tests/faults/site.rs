@@ -34,6 +34,8 @@ pub(crate) struct Site<'a> {
     /// Each sink's way to the warehouse, if there is one.
     pub(crate) warehouse_links: Vec<Link>,
     pub(crate) warehouse: Option<By>,
+    /// The fake's rules, by the faults that they are of.
+    pub(crate) rules: tokio::sync::Mutex<Vec<(Planned, u64)>>,
     pub(crate) store: Arc<StoreFaults>,
     _store_proxy: Proxy,
 }
@@ -58,6 +60,7 @@ impl<'a> Site<'a> {
             store_links: Vec::new(),
             warehouse_links: Vec::new(),
             warehouse: schedule.warehouse,
+            rules: tokio::sync::Mutex::default(),
             store,
             _store_proxy: proxy,
         };
@@ -137,8 +140,8 @@ impl<'a> Site<'a> {
         self.gateways.iter().chain(&self.sinks)
     }
 
-    /// Ends all faults of the network, the store and the warehouse.
-    pub(crate) async fn heal(&self) -> Result<()> {
+    /// Ends all faults of the network and the store.
+    pub(crate) fn heal(&self) {
         self.servers.heal();
         let clients = self.gateways.iter().filter_map(|node| node.link.as_deref());
         for link in clients
@@ -146,10 +149,6 @@ impl<'a> Site<'a> {
             .chain(&self.warehouse_links)
         {
             link.set(Mode::Pass);
-        }
-        match self.warehouse {
-            Some(_) => warehouse::heal(self.servers).await,
-            None => Ok(()),
         }
     }
 

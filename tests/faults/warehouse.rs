@@ -1,7 +1,7 @@
 //! The warehouse that a run's sinks load: a schema of its own in the fake of Redshift, the fake's faults, and the proof that
 //! what has landed is loaded, once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -101,13 +101,9 @@ retry_pause_max_ms = 1000
     ))
 }
 
-/// Has the fake do what the fault says to some statements or calls; returns how many it has met in that time.
-pub(crate) async fn strike(
-    servers: &Servers,
-    by: By,
-    kind: Kind,
-    (times, lasts): (u64, Duration),
-) -> Result<u64> {
+/// Has the fake do what the fault says to the next statements or calls, so many times; returns the rule's number. It holds
+/// until it has struck so often, also when the load is over: loads may come late.
+pub(crate) async fn strike(servers: &Servers, by: By, kind: Kind, times: u64) -> Result<u64> {
     let (on, matches, does) = match (kind, by) {
         (Kind::WarehouseReplies, By::DataApi) => ("api", "ExecuteStatement", "drop_reply"),
         (Kind::WarehouseReplies, By::Postgres) => {
@@ -122,12 +118,17 @@ pub(crate) async fn strike(
     };
     let rule = json!({"on": on, "match": matches, "do": does, "count": times});
     let added = ask(servers, "POST", &rule.to_string()).await?;
-    sleep(lasts).await;
+    added["id"].as_u64().context("a rule has a number")
+}
+
+/// How often each rule has struck, by its number.
+pub(crate) async fn struck(servers: &Servers) -> Result<BTreeMap<u64, u64>> {
     let rules = ask(servers, "GET", "").await?;
     let rules = rules["rules"].as_array().context("the fake has rules")?;
-    let rule = rules.iter().find(|rule| rule["id"] == added["id"]);
-    rule.and_then(|rule| rule["fired"].as_u64())
-        .context("the rule is there")
+    let fired = rules
+        .iter()
+        .filter_map(|rule| Some((rule["id"].as_u64()?, rule["fired"].as_u64()?)));
+    Ok(fired.collect())
 }
 
 /// Ends all faults of the fake.
