@@ -104,10 +104,14 @@ pub(crate) async fn run(
 /// # Errors
 /// The store fails, or the commits cannot be read. Nothing that counts is ever removed.
 pub async fn sweep(store: &dyn Store, cuts: Cuts) -> Result<u64, commit::Error> {
+    let removed = sweep_files(store, &cuts).await?;
+    Ok(removed + sweep_loads(store, cuts.compacted_ms).await?)
+}
+
+async fn sweep_files(store: &dyn Store, cuts: &Cuts) -> Result<u64, commit::Error> {
     // What is partial cannot be committed: at worst a compactor uploads it again.
     let mut removed = store.sweep_partial(cuts.landed_ms).await?;
-    removed += sweep_loads(store, cuts.compacted_ms).await?;
-    let mut old = Old::list(store, &cuts).await?;
+    let mut old = Old::list(store, cuts).await?;
     if old.hashes.is_empty() {
         return Ok(removed);
     }

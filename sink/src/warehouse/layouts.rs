@@ -185,7 +185,7 @@ mod tests {
         let store = Memory::default();
         let layouts = Layouts::new(Arc::new(SharedRegistry::new(registry(&[(
             "thing/1.json",
-            "{}",
+            r#"{"type": "object"}"#,
         )]))));
         let file = |path: &str| File {
             table: "t".to_owned(),
