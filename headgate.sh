@@ -40,7 +40,7 @@ main() {
         faults)
             source scripts/setup.sh
             setup_build
-            setup_services
+            setup_services redshift
             cargo test --locked --release --package headgate --test faults -- --include-ignored "$@"
             ;;
         bench)

@@ -13,6 +13,8 @@ mod checkpoint;
 pub(crate) mod follow;
 mod head;
 mod log;
+#[cfg(feature = "redshift")]
+pub(crate) mod replaced;
 mod snapshot;
 mod spans;
 mod tail;

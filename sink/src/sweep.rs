@@ -1,5 +1,5 @@
 //! Removes data files that do not count: those that no commit names, which crashed, beaten or given-up batches and
-//! compactions left behind, and those that a compactor replaced.
+//! compactions left behind, and those that a compactor replaced; and what loads into a warehouse have left behind.
 //!
 //! A file that no commit names is left alone until it is older than the grace period, and no sink or compactor commits a
 //! file older than half of it (see `land`): what is removed here can never come to count. What was replaced is left alone
@@ -23,6 +23,9 @@ use crate::{
 
 /// What the names of a compactor's files begin with.
 pub(crate) const COMPACTED: &str = "compact-";
+
+/// Where a warehouse's loader puts what COPY reads: manifests, and copies of files that it would refuse.
+pub(crate) const LOADS: &str = "_loads/";
 
 /// Comes behind all paths that begin with `_` and that this program gives.
 const BEHIND_RECORDS: &str = "_~";
@@ -101,9 +104,14 @@ pub(crate) async fn run(
 /// # Errors
 /// The store fails, or the commits cannot be read. Nothing that counts is ever removed.
 pub async fn sweep(store: &dyn Store, cuts: Cuts) -> Result<u64, commit::Error> {
+    let removed = sweep_files(store, &cuts).await?;
+    Ok(removed + sweep_loads(store, cuts.compacted_ms).await?)
+}
+
+async fn sweep_files(store: &dyn Store, cuts: &Cuts) -> Result<u64, commit::Error> {
     // What is partial cannot be committed: at worst a compactor uploads it again.
     let mut removed = store.sweep_partial(cuts.landed_ms).await?;
-    let mut old = Old::list(store, &cuts).await?;
+    let mut old = Old::list(store, cuts).await?;
     if old.hashes.is_empty() {
         return Ok(removed);
     }
@@ -133,6 +141,23 @@ pub async fn sweep(store: &dyn Store, cuts: Cuts) -> Result<u64, commit::Error> 
         }
     }
     Ok(removed)
+}
+
+/// Removes what was written for loads before then. A load that is still to come writes it again; one takes no longer than a
+/// grace.
+async fn sweep_loads(store: &dyn Store, cut_ms: i64) -> Result<u64, store::Error> {
+    let (mut removed, mut after) = (0, String::new());
+    loop {
+        let page = store.list(LOADS, &after, PAGE_OBJECTS).await?;
+        for object in page.iter().filter(|object| object.written_ms < cut_ms) {
+            store.delete(&object.path).await?;
+            removed += 1;
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE_OBJECTS => after.clone_from(&last.path),
+            _ => return Ok(removed),
+        }
+    }
 }
 
 /// What becomes of a file, by the commits. The later of two counts.
@@ -211,7 +236,7 @@ impl Pages {
     }
 }
 
-/// Whether the path is one that this sink gives to data files: nothing else is ever removed.
+/// Whether the path is one that this sink gives to data files: but for what loads have left, nothing else is ever removed.
 pub(crate) fn is_data(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     matches!(parts.as_slice(), [table, day, hour, file]

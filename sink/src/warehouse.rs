@@ -9,6 +9,7 @@
 //! Start reading at `loader`, then `load`.
 
 mod catalog;
+mod compacted;
 mod config;
 mod data_api;
 mod files;
@@ -148,6 +149,7 @@ impl Loader {
             catalog: Arc::new(Mutex::new(Catalog::default())),
             narrow: Arc::default(),
             changed: Arc::default(),
+            compacted: Arc::default(),
             clock: parts.clock,
             loader: parts.name.into(),
         };

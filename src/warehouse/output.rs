@@ -34,6 +34,12 @@ pub(super) fn plan(planned: &[Planned], table: Option<&str>) -> Result<u8> {
         for change in &one.changes {
             writeln!(out, "{change};")?;
         }
+        if one.transaction.is_empty() {
+            writeln!(out)?;
+            continue;
+        }
+        // Who runs this by hand has to know.
+        writeln!(out, "-- the manifests are written when it is loaded")?;
         writeln!(out, "BEGIN;")?;
         for statement in &one.transaction {
             writeln!(out, "{statement};")?;

@@ -13,9 +13,13 @@ use crate::link::{Link, Mode, Swallowed};
 use crate::node::Node;
 use crate::schedule::{Kind, Pair, Planned, Role};
 use crate::site::Site;
+use crate::warehouse;
 
 /// How far a clock jumps, in s.
 const HOUR_S: i64 = 3_600;
+
+/// The fake strikes so often at most.
+const WAREHOUSE_TIMES_MAX: u64 = 8;
 
 /// Between two cuts of the same connections.
 const CUT_INTERVAL: Duration = Duration::from_millis(700);
@@ -96,6 +100,23 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
             sleep(fault.lasts).await;
             return Ok(site.store.end(fault.kind));
         }
+        Kind::WarehouseAway => {
+            let links: Vec<&Link> = site.warehouse_links.iter().collect();
+            hold(&links, Mode::Refuse, fault.lasts).await;
+        }
+        Kind::WarehouseReplies
+        | Kind::WarehouseThrottles
+        | Kind::WarehouseSession
+        | Kind::WarehouseConflicts => {
+            let by = site
+                .warehouse
+                .context("a fault of a warehouse that is not there")?;
+            let times = 1 + fault.chance % WAREHOUSE_TIMES_MAX;
+            let rule = warehouse::strike(site.servers, by, fault.kind, times).await?;
+            site.rules.lock().await.push((*fault, rule));
+            // How often it strikes is known in the end.
+            return Ok(0);
+        }
         Kind::Clock(role) => {
             let file = node(site, role, fault.node)?.clock();
             let ahead = fault.chance.is_multiple_of(2);
@@ -153,6 +174,7 @@ fn links<'a>(site: &'a Site<'_>, pair: Pair, fault: &Planned) -> Vec<&'a Link> {
         Pair::GatewayKafka => brokers(Role::Gateway),
         Pair::SinkKafka => brokers(Role::Sink),
         Pair::SinkStore => site.store_links.get(fault.node).into_iter().collect(),
+        Pair::SinkWarehouse => site.warehouse_links.get(fault.node).into_iter().collect(),
     }
 }
 

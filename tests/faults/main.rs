@@ -24,6 +24,7 @@ mod schedule;
 mod servers;
 mod site;
 mod store;
+mod warehouse;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -204,10 +205,10 @@ struct Ran {
 }
 
 /// Starts the servers; ports that others took meanwhile are no failure yet.
-async fn started(dir: &Path) -> Result<Servers> {
+async fn started(dir: &Path, warehouse: bool) -> Result<Servers> {
     let mut tries = 1;
     loop {
-        match Servers::start(&dir.join(tries.to_string())).await {
+        match Servers::start(&dir.join(tries.to_string()), warehouse).await {
             Err(error) if tries < START_TRIES_MAX => {
                 println!("the servers do not start, once more: {error:#}");
                 tries += 1;
@@ -224,9 +225,12 @@ async fn lane(
     schedules: &[Schedule],
     (next, starting): (&AtomicUsize, &Mutex<()>),
 ) -> Result<Vec<Ran>> {
+    let warehouse = schedules
+        .iter()
+        .any(|schedule| schedule.warehouse.is_some());
     let servers = {
         let _alone = starting.lock().await;
-        started(&dir.join(format!("servers-{number}"))).await?
+        started(&dir.join(format!("servers-{number}")), warehouse).await?
     };
     let mut ran = Vec::new();
     loop {
@@ -270,6 +274,9 @@ async fn one(servers: &Servers, schedule: &Schedule, dir: PathBuf) -> Result<Opt
         }
     };
     servers.heal();
+    if schedule.warehouse.is_some() {
+        warehouse::heal(servers).await?;
+    }
     run::forget(servers).await?;
     Ok(passed)
 }

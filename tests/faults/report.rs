@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::run::Outcome;
 use crate::schedule::{Kind, Schedule};
+use crate::warehouse::Loaded;
 
 const BEGIN: &str = "<!-- measured: faults -->\n";
 const END: &str = "<!-- end -->\n";
@@ -45,7 +46,8 @@ impl Report {
             let mut faults = self.seeds.iter().flat_map(|(schedule, _)| &schedule.faults);
             faults.any(|fault| fault.kind == *kind)
         };
-        for kind in Kind::ALL.into_iter().filter(met) {
+        let kinds = Kind::ALL.into_iter().chain(Kind::WAREHOUSE);
+        for kind in kinds.filter(met) {
             let with = |(schedule, _): &&(Schedule, Outcome)| {
                 schedule.faults.iter().any(|fault| fault.kind == kind)
             };
@@ -61,6 +63,17 @@ impl Report {
              that no commit named were swept, and none is left.\n",
             self.seeds.len()
         ));
+        let loaded = self.seeds.iter().filter_map(|(_, outcome)| outcome.loaded);
+        let loaded: Vec<Loaded> = loaded.collect();
+        if !loaded.is_empty() {
+            let rows: u64 = loaded.iter().map(|loaded| loaded.rows).sum();
+            let loads: u64 = loaded.iter().map(|loaded| loaded.loads).sum();
+            text.push_str(&format!(
+                "{} seeds have a warehouse: its tables have the {rows} events that landed, each once, by {loads} loads, and none was \
+                 set aside.\n",
+                loaded.len()
+            ));
+        }
         if !self.failed.is_empty() {
             text.push_str(&format!("\n**Failed seeds**: {:?}\n", self.failed));
         }

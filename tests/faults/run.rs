@@ -18,6 +18,7 @@ use crate::node::Node;
 use crate::schedule::{Kind, STORE_REQUEST_MS, Schedule};
 use crate::servers::Servers;
 use crate::site::Site;
+use crate::warehouse::{self, Loaded};
 
 /// How long after the load and the faults everything must have landed, in s.
 const LANDING_S: u64 = 90;
@@ -45,6 +46,8 @@ pub(crate) struct Outcome {
     pub(crate) swept: u64,
     /// Commits in the log.
     pub(crate) commits: u64,
+    /// What was loaded, if there is a warehouse.
+    pub(crate) loaded: Option<Loaded>,
 }
 
 impl fmt::Display for Outcome {
@@ -58,7 +61,11 @@ impl fmt::Display for Outcome {
             self.recovery.as_secs_f64(),
             self.commits,
             self.swept
-        )
+        )?;
+        match self.loaded {
+            Some(loaded) => write!(f, "; {} rows in {} loads", loaded.rows, loaded.loads),
+            None => Ok(()),
+        }
     }
 }
 
@@ -79,6 +86,16 @@ pub(crate) async fn run(servers: &Servers, schedule: &Schedule, dir: PathBuf) ->
     let mut outcome = balance(&site, &ledgers).await?;
     outcome.recovery = healed.elapsed().saturating_sub(SETTLE);
     outcome.struck = struck;
+    if schedule.warehouse.is_some() {
+        outcome.loaded = Some(warehouse::proof(&site).await?);
+        let struck = warehouse::struck(servers).await?;
+        for (fault, rule) in site.rules.lock().await.iter() {
+            let n = schedule.faults.iter().position(|planned| planned == fault);
+            if let Some(times) = n.and_then(|n| outcome.struck.get_mut(n)) {
+                *times = struck.get(rule).copied().unwrap_or(0);
+            }
+        }
+    }
     for node in site.nodes() {
         node.lives().await?;
     }
@@ -216,7 +233,7 @@ async fn lake_check(site: &Site<'_>, file: &str) -> Result<Value> {
 }
 
 /// Runs a command to its end; returns whether it succeeded, and its standard output. Its standard error is kept.
-async fn output(mut command: Command, file: PathBuf) -> Result<(bool, String)> {
+pub(crate) async fn output(mut command: Command, file: PathBuf) -> Result<(bool, String)> {
     let log = File::create(file.with_extension("log"))?;
     let output =
         spawn_blocking(move || command.stdout(Stdio::piped()).stderr(log).output()).await??;

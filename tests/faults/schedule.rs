@@ -18,6 +18,13 @@ pub(crate) const NODES_MAX: usize = 3;
 /// Faults of a run. The first one's kind goes round with the seed, so that consecutive seeds have all.
 const FAULTS: usize = 3;
 
+/// Faults of the warehouse in a run that has one, beside the others and a killed sink. The first one's kind goes round with
+/// the seeds that have one.
+const WAREHOUSE_FAULTS: usize = 2;
+
+/// Each seed that is a multiple of this has a warehouse.
+const WAREHOUSE_EACH: u64 = 3;
+
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -33,6 +40,14 @@ pub(crate) enum Pair {
     GatewayKafka,
     SinkKafka,
     SinkStore,
+    SinkWarehouse,
+}
+
+/// How the warehouse is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    DataApi,
+    Postgres,
 }
 
 /// A kind of fault: a line of the summary.
@@ -66,6 +81,16 @@ pub(crate) enum Kind {
     StoreSlow,
     /// A process's clock is an hour off.
     Clock(Role),
+    /// All sinks' connections to the warehouse are refused.
+    WarehouseAway,
+    /// Transactions are committed, and the reply is lost.
+    WarehouseReplies,
+    /// The Data API is called too often, it says.
+    WarehouseThrottles,
+    /// A session ends in the middle of a COPY.
+    WarehouseSession,
+    /// Transactions conflict with others.
+    WarehouseConflicts,
 }
 
 impl Kind {
@@ -100,6 +125,18 @@ impl Kind {
         Kind::StoreSlow,
         Kind::Clock(Role::Gateway),
         Kind::Clock(Role::Sink),
+    ];
+
+    /// Every kind that is of the warehouse, in the order of the summary.
+    pub(crate) const WAREHOUSE: [Kind; 8] = [
+        Kind::WarehouseAway,
+        Kind::WarehouseReplies,
+        Kind::WarehouseThrottles,
+        Kind::WarehouseSession,
+        Kind::WarehouseConflicts,
+        Kind::Cut(Pair::SinkWarehouse),
+        Kind::Delay(Pair::SinkWarehouse),
+        Kind::HalfOpen(Pair::SinkWarehouse),
     ];
 
     /// The kinds that there are to choose from. Without a spill nothing can fill its disk.
@@ -143,6 +180,11 @@ impl fmt::Display for Kind {
             Self::StoreUnclear => write!(f, "S3 resets after a create that it carried out"),
             Self::StoreSlow => write!(f, "S3 takes twice as long as a request may"),
             Self::Clock(role) => write!(f, "clock an hour off, {role}"),
+            Self::WarehouseAway => write!(f, "Redshift refuses all sinks"),
+            Self::WarehouseReplies => write!(f, "Redshift commits, and the reply is lost"),
+            Self::WarehouseThrottles => write!(f, "Redshift throttles"),
+            Self::WarehouseSession => write!(f, "Redshift ends a session in a COPY"),
+            Self::WarehouseConflicts => write!(f, "Redshift's transactions conflict (1023)"),
         }
     }
 }
@@ -164,6 +206,7 @@ impl fmt::Display for Pair {
             Self::GatewayKafka => "gateway and Kafka",
             Self::SinkKafka => "sink and Kafka",
             Self::SinkStore => "sink and S3",
+            Self::SinkWarehouse => "sink and Redshift",
         })
     }
 }
@@ -204,6 +247,8 @@ pub(crate) struct Schedule {
     /// Events a second, on all gateways together.
     pub(crate) rate_per_s: u64,
     pub(crate) load: Duration,
+    /// The sinks load a warehouse too.
+    pub(crate) warehouse: Option<By>,
     pub(crate) faults: Vec<Planned>,
 }
 
@@ -228,16 +273,47 @@ impl Schedule {
             .into_iter()
             .map(|kind| planned(kind, (gateways, sinks), load, &mut chance))
             .collect();
+        let rate_per_s = chance.between(300, 1_000);
+        let warehouse = seed.is_multiple_of(WAREHOUSE_EACH).then(|| {
+            let (by, kinds) = of_warehouse(seed / WAREHOUSE_EACH, &mut chance);
+            faults.extend(
+                kinds
+                    .into_iter()
+                    .map(|kind| planned(kind, (gateways, sinks), load, &mut chance)),
+            );
+            by
+        });
         faults.sort_by_key(|fault| fault.at);
         Self {
             seed,
             gateways,
             sinks,
-            rate_per_s: chance.between(300, 1_000),
+            rate_per_s,
             load,
+            warehouse,
             faults,
         }
     }
+}
+
+/// The faults of the run with a warehouse of that number, and how it is spoken to.
+fn of_warehouse(number: u64, chance: &mut Chance) -> (By, Vec<Kind>) {
+    let all = Kind::WAREHOUSE;
+    let round = usize::try_from(number.wrapping_sub(1) % all.len() as u64).unwrap_or(0);
+    let mut kinds = vec![all[round]];
+    while kinds.len() < WAREHOUSE_FAULTS {
+        let kind = all[chance.below(all.len())];
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    // Only the Data API throttles.
+    let by = match chance.below(2) == 0 || kinds.contains(&Kind::WarehouseThrottles) {
+        true => By::DataApi,
+        false => By::Postgres,
+    };
+    kinds.push(Kind::Kill(Role::Sink));
+    (by, kinds)
 }
 
 fn planned(
@@ -253,9 +329,9 @@ fn planned(
     let nodes = match kind {
         Kind::Kill(Role::Broker) | Kind::Pause(Role::Broker) => NODES_MAX,
         Kind::Kill(Role::Sink) | Kind::Pause(Role::Sink) | Kind::Clock(Role::Sink) => sinks,
-        Kind::Cut(Pair::SinkKafka | Pair::SinkStore)
-        | Kind::Delay(Pair::SinkKafka | Pair::SinkStore)
-        | Kind::HalfOpen(Pair::SinkKafka | Pair::SinkStore) => sinks,
+        Kind::Cut(Pair::SinkKafka | Pair::SinkStore | Pair::SinkWarehouse)
+        | Kind::Delay(Pair::SinkKafka | Pair::SinkStore | Pair::SinkWarehouse)
+        | Kind::HalfOpen(Pair::SinkKafka | Pair::SinkStore | Pair::SinkWarehouse) => sinks,
         _ => gateways,
     };
     Planned {
@@ -279,6 +355,11 @@ impl fmt::Display for Schedule {
             self.rate_per_s,
             self.load.as_secs_f64()
         )?;
+        match self.warehouse {
+            Some(By::DataApi) => f.write_str(", and Redshift by the Data API")?,
+            Some(By::Postgres) => f.write_str(", and Redshift by PostgreSQL's protocol")?,
+            None => {}
+        }
         self.faults
             .iter()
             .try_for_each(|fault| write!(f, "\n  {fault}"))

@@ -1,4 +1,4 @@
-//! Kafka with three brokers and SeaweedFS, started once for all seeds, and the proxies in front of each broker that
+//! Kafka with three brokers, SeaweedFS and the fake of Redshift, started once for all seeds of a lane, and the proxies in front of each broker that
 //! every node has to itself.
 
 use std::collections::HashMap;
@@ -16,13 +16,15 @@ use crate::schedule::{NODES_MAX, Role};
 pub(crate) struct Servers {
     kafka: Service,
     s3: Service,
+    /// The fake of Redshift, which reads from the S3 server: it is stopped before that.
+    redshift: Option<Service>,
     /// By role and node, one for each broker.
     links: HashMap<String, Vec<Link>>,
 }
 
 impl Servers {
-    /// Starts both, their data below `dir`.
-    pub(crate) async fn start(dir: &Path) -> Result<Self> {
+    /// Starts them, their data below `dir`.
+    pub(crate) async fn start(dir: &Path, warehouse: bool) -> Result<Self> {
         let names: Vec<String> = [Role::Gateway, Role::Sink]
             .into_iter()
             .flat_map(|role| (0..NODES_MAX).map(move |node| listener(role, node)))
@@ -33,6 +35,13 @@ impl Servers {
             Service::start("kafka.sh", dir.join("kafka"), arguments),
             Service::start("seaweedfs.sh", dir.join("seaweedfs"), Vec::new()),
         )?;
+        let redshift = match warehouse {
+            true => {
+                let s3_dir = vec![s3.dir.display().to_string()];
+                Some(Service::start("redshift.sh", dir.join("redshift"), s3_dir).await?)
+            }
+            false => None,
+        };
         let mut links = HashMap::new();
         for name in names {
             let outside = kafka.addresses(&format!("KAFKA_{name}"))?;
@@ -44,7 +53,12 @@ impl Servers {
             }
             links.insert(name, opened);
         }
-        Ok(Self { kafka, s3, links })
+        Ok(Self {
+            kafka,
+            s3,
+            redshift,
+            links,
+        })
     }
 
     /// Where a node finds Kafka.
@@ -63,6 +77,12 @@ impl Servers {
     /// A setting of the S3 server.
     pub(crate) fn s3(&self, name: &str) -> Result<&str> {
         self.s3.setting(name)
+    }
+
+    /// A setting of the fake of Redshift.
+    pub(crate) fn redshift(&self, name: &str) -> Result<&str> {
+        let redshift = self.redshift.as_ref().context("no seed has a warehouse")?;
+        redshift.setting(name)
     }
 
     /// `kafka.sh COMMAND DIR ARGUMENT...`

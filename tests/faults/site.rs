@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use crate::link::{Link, Mode};
 use crate::mount::Disk;
 use crate::node::{Node, headgate};
 use crate::proxy::Proxy;
-use crate::schedule::{Kind, Planned, Role, SESSION_MS, STORE_REQUEST_MS, Schedule};
+use crate::schedule::{By, Kind, Planned, Role, SESSION_MS, STORE_REQUEST_MS, Schedule};
 use crate::servers::Servers;
 use crate::store::StoreFaults;
+use crate::warehouse;
 
 /// The disk of a gateway whose disk is to be full.
 const DISK_MIB: u32 = 64;
@@ -29,6 +31,11 @@ pub(crate) struct Site<'a> {
     pub(crate) sinks: Vec<Node>,
     /// Each sink's way to the store.
     pub(crate) store_links: Vec<Link>,
+    /// Each sink's way to the warehouse, if there is one.
+    pub(crate) warehouse_links: Vec<Link>,
+    pub(crate) warehouse: Option<By>,
+    /// The fake's rules, by the faults that they are of.
+    pub(crate) rules: tokio::sync::Mutex<Vec<(Planned, u64)>>,
     pub(crate) store: Arc<StoreFaults>,
     _store_proxy: Proxy,
 }
@@ -51,19 +58,32 @@ impl<'a> Site<'a> {
             gateways: Vec::new(),
             sinks: Vec::new(),
             store_links: Vec::new(),
+            warehouse_links: Vec::new(),
+            warehouse: schedule.warehouse,
+            rules: tokio::sync::Mutex::default(),
             store,
             _store_proxy: proxy,
         };
+        if schedule.warehouse.is_some() {
+            warehouse::create(servers, &site.run()?).await?;
+        }
         for n in 0..schedule.gateways {
             let link = Arc::new(Link::open("127.0.0.1:0", None).await?);
             let endpoint = servers.s3("S3_ENDPOINT")?.to_owned();
-            let node = site.node(schedule, (Role::Gateway, n), &endpoint, Some(link))?;
+            let node = site.node(schedule, (Role::Gateway, n), (&endpoint, None), Some(link))?;
             site.gateways.push(node);
         }
         for n in 0..schedule.sinks {
             let link = Link::open("127.0.0.1:0", Some(behind)).await?;
             let endpoint = format!("http://{}", link.address());
-            let node = site.node(schedule, (Role::Sink, n), &endpoint, None)?;
+            let mut loads = None;
+            if let Some(by) = schedule.warehouse {
+                let behind = warehouse::address(servers, by)?;
+                let link = Link::open("127.0.0.1:0", Some(behind)).await?;
+                loads = Some((by, link.address()));
+                site.warehouse_links.push(link);
+            }
+            let node = site.node(schedule, (Role::Sink, n), (&endpoint, loads), None)?;
             site.store_links.push(link);
             site.sinks.push(node);
         }
@@ -74,7 +94,7 @@ impl<'a> Site<'a> {
         &self,
         schedule: &Schedule,
         (role, n): (Role, usize),
-        endpoint: &str,
+        (endpoint, loads): (&str, Option<(By, SocketAddr)>),
         link: Option<Arc<Link>>,
     ) -> Result<Node> {
         let name = format!("{role}-{}", n + 1);
@@ -89,7 +109,10 @@ impl<'a> Site<'a> {
         };
         fs::create_dir_all(&node.dir)?;
         let bootstrap = self.servers.bootstrap(role, n);
-        let settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
+        let mut settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
+        if let Some(loads) = loads {
+            settings += &warehouse::settings(self.servers, &self.run()?, loads, &node.dir)?;
+        }
         fs::write(node.dir.join("headgate.toml"), settings)?;
         let full = |fault: &Planned| fault.kind == Kind::SpillFull && fault.node == n;
         if role == Role::Gateway && schedule.faults.iter().any(full) {
@@ -103,7 +126,7 @@ impl<'a> Site<'a> {
     }
 
     /// What keeps this run apart from others on the same servers.
-    fn run(&self) -> Result<String> {
+    pub(crate) fn run(&self) -> Result<String> {
         let name = self.dir.file_name().and_then(OsStr::to_str);
         Ok(name.context("a run's directory has a name")?.to_owned())
     }
@@ -121,18 +144,25 @@ impl<'a> Site<'a> {
     pub(crate) fn heal(&self) {
         self.servers.heal();
         let clients = self.gateways.iter().filter_map(|node| node.link.as_deref());
-        for link in clients.chain(&self.store_links) {
+        for link in clients
+            .chain(&self.store_links)
+            .chain(&self.warehouse_links)
+        {
             link.set(Mode::Pass);
         }
     }
 
-    /// A command that reads and writes the store without a proxy.
+    /// A command that reads and writes the store and the warehouse without a proxy.
     pub(crate) fn client(&self) -> Result<Command> {
         let dir = self.dir.join("client");
         fs::create_dir_all(&dir)?;
         let bootstrap = self.servers.bootstrap(Role::Gateway, 0);
         let endpoint = self.servers.s3("S3_ENDPOINT")?;
-        let settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
+        let mut settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
+        if let Some(by) = self.warehouse {
+            let direct = (by, warehouse::address(self.servers, by)?);
+            settings += &warehouse::settings(self.servers, &self.run()?, direct, &dir)?;
+        }
         fs::write(dir.join("headgate.toml"), settings)?;
         let mut command = headgate(&dir);
         command.envs(credentials(self.servers)?);

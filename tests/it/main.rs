@@ -24,4 +24,3 @@ mod shutdown;
 mod spill;
 mod templates;
 mod warehouse;
-mod warehouse_evolution;

@@ -31,12 +31,18 @@ impl Service {
         Self::start("s3s.sh", &[])
     }
 
-    /// A fake of Redshift that reads from that S3 server.
-    pub(crate) fn redshift(s3: &Self) -> Self {
-        Self::start("redshift.sh", &[&s3.dir.path().display().to_string()])
+    /// A fake of Redshift that reads from that S3 server, with options such as `--isolation serializable`.
+    pub(crate) fn redshift(s3: &Self, options: &str) -> Self {
+        let s3_dir = s3.dir.path().display().to_string();
+        let options = [("HEADGATE_REDSHIFT_OPTIONS", options)];
+        Self::start_with("redshift.sh", &[&s3_dir], &options)
     }
 
     fn start(script: &str, arguments: &[&str]) -> Self {
+        Self::start_with(script, arguments, &[])
+    }
+
+    fn start_with(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services");
         let mut service = Self {
             script: services.join(script),
@@ -47,6 +53,7 @@ impl Service {
             .arg("start")
             .arg(service.dir.path())
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .output()
             .expect("the script runs");

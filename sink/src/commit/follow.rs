@@ -20,6 +20,8 @@ pub(crate) struct Followed {
     pub(crate) committed_ms: i64,
     /// The files that it names.
     pub(crate) files: Vec<File>,
+    /// The paths of files whose rows they hold; of compactors' commits alone.
+    pub(crate) replaces: Vec<String>,
 }
 
 impl Followed {
@@ -28,6 +30,7 @@ impl Followed {
             sequence,
             committed_ms: commit.committed_ms,
             files: commit.files,
+            replaces: commit.replaces,
         }
     }
 }

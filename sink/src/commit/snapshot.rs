@@ -152,7 +152,7 @@ pub(crate) async fn each_named(
 }
 
 /// A path in 128 bits: of two paths that are both hashed the same, one would be left out, so there must be none.
-fn hash(path: &str) -> (u64, u64) {
+pub(super) fn hash(path: &str) -> (u64, u64) {
     let half = |seed: u8| {
         let mut hasher = DefaultHasher::new();
         (seed, path).hash(&mut hasher);

@@ -147,8 +147,9 @@ async fn commit_logs_are_not_listed_with_the_files_and_files_on_all_pages_are_sw
     assert_eq!(sweep(&store, cuts(i64::MAX, 0)).await.unwrap(), 5_000);
     assert!(store.bytes(kept).is_some());
     assert_eq!(store.paths().len(), 2_502);
-    // Three pages up to the logs, which end on the third, and three behind them, twice; five for the logs.
-    assert_eq!((store.requests() - before).lists, 2 * 6 + 5);
+    // Three pages up to the logs, which end on the third, and three behind them, twice; five for the logs, and
+    // one for what loads have left.
+    assert_eq!((store.requests() - before).lists, 2 * 6 + 5 + 1);
 }
 
 #[tokio::test]
@@ -164,4 +165,20 @@ async fn nothing_is_removed_on_answers_that_a_log_has_no_records() {
     store.deny(record, u32::MAX);
     assert_eq!(sweep(&store, cuts(i64::MAX, i64::MAX)).await.unwrap(), 0);
     assert!(store.bytes(kept).is_some());
+}
+
+#[tokio::test]
+async fn what_loads_have_left_behind_is_removed_when_it_is_old() {
+    let store = Memory::new();
+    store.set_time(1_000);
+    for n in 0..PAGE_OBJECTS + 2 {
+        let path = format!("{LOADS}t_1/{n:05}-0.manifest");
+        store.create(&path, "{}".into()).await.unwrap();
+    }
+    store.set_time(5_000);
+    let young = format!("{LOADS}t_1/young-0.manifest");
+    store.create(&young, "{}".into()).await.unwrap();
+    let removed = sweep(&store, cuts(5_000, 0)).await.unwrap();
+    assert_eq!(removed, PAGE_OBJECTS as u64 + 2);
+    assert_eq!(store.paths(), [young]);
 }

@@ -7,10 +7,25 @@ use headgate_schemas::names::snake_case;
 /// Redshift's limit, the tightest among the engines.
 pub(super) const NAME_BYTES_MAX: usize = 127;
 
+/// Columns that every table of Redshift has by itself, and of PostgreSQL, which it comes from: none of a schema can be called
+/// so there, quoted or not. <https://www.postgresql.org/docs/8.0/ddl-system-columns.html>
+const SYSTEM: [&str; 9] = [
+    "oid",
+    "tableoid",
+    "xmin",
+    "cmin",
+    "xmax",
+    "cmax",
+    "ctid",
+    "insertxid",
+    "deletexid",
+];
+
 /// The column of the data itself, when it is not an object with declared members.
 const DATA: &str = "data";
 
-/// A column's name from the keys that lead to it: each in snake case, joined by `_`; before a leading digit stands `_`.
+/// A column's name from the keys that lead to it: each in snake case, joined by `_`; before a leading digit, and
+/// before what engines call columns of their own, stands `_`.
 pub(super) fn column(path: &[&str]) -> String {
     let parts: Vec<String> = path
         .iter()
@@ -20,7 +35,10 @@ pub(super) fn column(path: &[&str]) -> String {
     let name = parts.join("_");
     if path.is_empty() {
         DATA.to_owned()
-    } else if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
+    } else if name.is_empty()
+        || name.starts_with(|first: char| first.is_ascii_digit())
+        || SYSTEM.contains(&name.as_str())
+    {
         format!("_{name}")
     } else {
         name

@@ -126,7 +126,7 @@ fn names_are_snake_case_and_taken_ones_are_numbered_in_order() {
         "thing_1",
         &[r#"{"type": "object", "properties": {
             "anonymousId": {"type": "string"}, "userID": {"type": "string"}, "user_id": {"type": "string"},
-            "2fa": {"type": "boolean"}, "select": {"type": "string"}, "häß-lich": {"type": "string"},
+            "2fa": {"type": "boolean"}, "OID": {"type": "string"}, "select": {"type": "string"}, "häß-lich": {"type": "string"},
             "a": {"type": "object", "properties": {"b_c": {"type": "string"}}},
             "a_b": {"type": "object", "properties": {"c": {"type": "string"}}}}}"#],
     );
@@ -139,6 +139,7 @@ fn names_are_snake_case_and_taken_ones_are_numbered_in_order() {
             "user_id_2",
             "user_id_3",
             "_2fa",
+            "_oid",
             "select",
             "h_lich",
             "a_b_c",

@@ -1,11 +1,14 @@
 //! What an operator can set about the warehouse.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::Limits;
+use super::{plan::Limits, readers::name_of_source};
 
 /// Settings of `[warehouse]`: the tables in a warehouse that follow those in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,7 +51,8 @@ pub struct Config {
     pub statements_deadline_ms: u64,
     /// The longest pause between two tries of a load that fails, in ms. Default 60,000.
     pub retry_pause_max_ms: u64,
-    /// How many files wait in memory at most; the logs are not read on beyond them. Default 100,000.
+    /// How many files wait in memory at most. Of the tables that have most, the rest is read from the logs again when there
+    /// is room. Default 100,000.
     pub files_waiting_max: usize,
     /// Settings of single tables, by name or pattern: `[warehouse.tables."order_*"]` with `retention_days = 90`. Default
     /// none.
@@ -101,14 +105,15 @@ pub struct Reader {
     /// The tables that they may read, by name or pattern. Default all.
     #[serde(default)]
     pub tables: Vec<String>,
-    /// The sources whose events they may read; for each, views named `<table>__<source>` are made, and the tables
-    /// themselves are not readable. Default all.
+    /// The sources whose events they may read; for each, views named `<table>__<source>` are made (what is no
+    /// letter or digit is `_` there, so of sources that differ in nothing else only one is allowed), and the tables themselves
+    /// are not readable. Default all.
     #[serde(default)]
     pub sources: Vec<String>,
 }
 
 /// Settings of `[warehouse.data_api]`. Credentials come from where the AWS tools find them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataApi {
     /// The serverless workgroup. Either this or `cluster`.
@@ -125,6 +130,8 @@ pub struct DataApi {
     pub region: Option<String>,
     /// Another endpoint than the region's own, such as that of a VPC.
     pub endpoint: Option<String>,
+    /// How long one call may take, in ms: none waits for statements to end. Default 15,000.
+    pub call_timeout_ms: u64,
 }
 
 /// Settings of `[warehouse.postgres]`.
@@ -187,6 +194,21 @@ impl Default for Config {
     }
 }
 
+impl Default for DataApi {
+    fn default() -> Self {
+        Self {
+            workgroup: None,
+            cluster: None,
+            database: String::new(),
+            secret_arn: None,
+            db_user: None,
+            region: None,
+            endpoint: None,
+            call_timeout_ms: 15_000,
+        }
+    }
+}
+
 impl Default for Postgres {
     fn default() -> Self {
         Self {
@@ -228,16 +250,36 @@ impl Config {
                 problems.push(("tables", reason));
             }
         }
-        for (name, reader) in &self.readers {
-            if reader.to.trim().is_empty() {
-                problems.push(("readers", format!("`{name}`: `to` must say who they are")));
-            }
-        }
+        problems.extend(self.readers_problems().map(|reason| ("readers", reason)));
         problems.extend(match self.connection {
             Connection::DataApi => self.data_api.problems(),
             Connection::Postgres => self.postgres.problems(),
         });
         problems
+    }
+
+    fn readers_problems(&self) -> impl Iterator<Item = String> {
+        let nobody = self
+            .readers
+            .iter()
+            .filter(|(_, reader)| reader.to.trim().is_empty());
+        let nobody = nobody.map(|(name, _)| format!("`{name}`: `to` must say who they are"));
+        let mut views: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for source in self.readers.values().flat_map(|reader| &reader.sources) {
+            views
+                .entry(name_of_source(source))
+                .or_default()
+                .insert(source);
+        }
+        let shared = views.into_iter().filter(|(_, sources)| sources.len() > 1);
+        let shared = shared.map(|(view, sources)| {
+            let sources: Vec<&str> = sources.into_iter().collect();
+            format!(
+                "the sources `{}` would share the views named <table>__{view}: only one of them is allowed",
+                sources.join("` and `")
+            )
+        });
+        nobody.chain(shared)
     }
 
     fn bounds(&self) -> Vec<(&'static str, String)> {
@@ -312,6 +354,13 @@ impl DataApi {
         }
         if self.database.is_empty() {
             problems.push(("data_api.database", "must name the database".to_owned()));
+        }
+        if !(100..=600_000).contains(&self.call_timeout_ms) {
+            let reason = format!(
+                "{} is not allowed: at least 100 and at most 600000",
+                self.call_timeout_ms
+            );
+            problems.push(("data_api.call_timeout_ms", reason));
         }
         if self.db_user.is_some() && (self.workgroup.is_some() || self.secret_arn.is_some()) {
             let reason = "is allowed with `cluster` only, and not beside `secret_arn`";
@@ -415,6 +464,31 @@ mod tests {
                 "postgres.database",
                 "postgres.user"
             ]
+        );
+    }
+
+    #[test]
+    fn sources_that_would_share_a_view_are_refused() {
+        let reader = |sources: &[&str]| Reader {
+            to: "public".to_owned(),
+            tables: Vec::new(),
+            sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+        };
+        let readers = |named: &[(&str, Reader)]| Config {
+            readers: named
+                .iter()
+                .map(|(name, reader)| ((*name).to_owned(), reader.clone()))
+                .collect(),
+            ..redshift()
+        };
+        let apart = [("a", reader(&["web", "app"])), ("b", reader(&["web"]))];
+        assert_eq!(readers(&apart).problems(), []);
+        let shared = [("a", reader(&["web-app"])), ("b", reader(&["Web.app"]))];
+        let problems = readers(&shared).problems();
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0].1.contains("`Web.app` and `web-app`"),
+            "{problems:?}"
         );
     }
 

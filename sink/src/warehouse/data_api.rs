@@ -8,6 +8,7 @@ use std::{fmt, time::Duration};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_redshiftdata::{
     Client,
+    config::timeout::TimeoutConfig,
     error::{ProvideErrorMetadata, SdkError},
     operation::describe_statement::DescribeStatementOutput,
     types::{Field, StatementStatusString, StatusString},
@@ -75,7 +76,15 @@ impl DataApiSession {
         let http = Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        // A connection that answers nothing would else be waited for for ever.
+        let call = Duration::from_millis(api.call_timeout_ms);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(call)
+            .operation_attempt_timeout(call)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .timeout_config(timeouts);
         if let Some(region) = api.region.clone() {
             loader = loader.region(Region::new(region));
         }

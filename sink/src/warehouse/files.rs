@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    fit,
+    fit, layouts,
     load::{Trouble, Worker},
     manifest::{self, Entered},
     plan::Plan,
@@ -47,7 +47,10 @@ impl Worker {
                     .layouts
                     .columns(&*self.store, first)
                     .await
-                    .map_err(unreadable)?,
+                    .map_err(|error| match error {
+                        layouts::Error::Store(error) => unreadable(error),
+                        broken => Trouble::Refused(broken.to_string()),
+                    })?,
                 manifest: self.manifest(plan, id, index, &entered).await?,
             });
         }

@@ -42,6 +42,17 @@ struct Lane {
     token: String,
     /// Its next load has at most so many commits.
     commits_max: usize,
+    /// What is not in the queue, as there was no room.
+    beyond: Option<Beyond>,
+}
+
+/// Commits that were read, and are to be read again for one table.
+#[derive(Debug, Clone, Copy)]
+struct Beyond {
+    /// The first of them.
+    first: u64,
+    /// About so many files of the table they name.
+    files: usize,
 }
 
 /// A log, as far as it was read.
@@ -141,14 +152,66 @@ impl Lanes {
                 backoff: Backoff::new(PAUSE_MIN, pause_max),
                 token: prepare::token(),
                 commits_max: usize::MAX,
+                beyond: None,
             });
-            lane.queue.add(commit.sequence, commit.committed_ms, files);
+            match &mut lane.beyond {
+                Some(beyond) => beyond.files += files.len(),
+                None => lane.queue.add(commit.sequence, commit.committed_ms, files),
+            }
         }
     }
 
-    /// How many files wait.
+    /// How many files wait in memory.
     pub(super) fn files(&self) -> usize {
         self.lanes.values().map(|lane| lane.queue.files()).sum()
+    }
+
+    /// Whether anything waits.
+    pub(super) fn waits(&self) -> bool {
+        self.lanes.values().any(Lane::waits)
+    }
+
+    /// Forgets the newest files of the tables that have most, until no more than so many wait in memory: a table that cannot
+    /// be loaded keeps no other from being read on.
+    pub(super) fn shed(&mut self, files_max: usize) {
+        while self.files() > files_max {
+            let fullest = self
+                .lanes
+                .values_mut()
+                .max_by_key(|lane| lane.queue.files());
+            if !fullest.is_some_and(Lane::shed) {
+                return;
+            }
+        }
+    }
+
+    /// The tables of which something was forgotten and less waits than one load has, with the commit behind which their log
+    /// is to be read for them.
+    pub(super) fn forgotten(&self, files_max: usize) -> Vec<(Key, u64)> {
+        let lanes = self.lanes.iter();
+        let forgotten = lanes.filter(|(_, lane)| lane.queue.files() < files_max);
+        let after = |(key, lane): (&Key, &Lane)| Some((key.clone(), lane.beyond?.first - 1));
+        forgotten.filter_map(after).collect()
+    }
+
+    /// Takes in for one table what was forgotten of it: the commits behind that one which follow.
+    pub(super) fn recall(&mut self, key: &Key, commits: Vec<Followed>) {
+        let read = self.read(&key.log);
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return;
+        };
+        for commit in commits {
+            let files = commit.files.into_iter();
+            let files: Vec<File> = files.filter(|file| file.table == key.table).collect();
+            let left = lane.beyond.map_or(0, |beyond| beyond.files);
+            lane.beyond = (commit.sequence < read).then_some(Beyond {
+                first: commit.sequence + 1,
+                files: left.saturating_sub(files.len()),
+            });
+            if commit.sequence > lane.follows && !files.is_empty() {
+                lane.queue.add(commit.sequence, commit.committed_ms, files);
+            }
+        }
     }
 
     /// What waits of each table: files, and when the oldest was committed.
@@ -156,7 +219,7 @@ impl Lanes {
         let mut tables: BTreeMap<&str, (usize, Option<i64>)> = BTreeMap::new();
         for (key, lane) in &self.lanes {
             let (files, oldest) = tables.entry(&key.table).or_default();
-            *files += lane.queue.files();
+            *files += lane.queue.files() + lane.beyond.map_or(0, |beyond| beyond.files);
             *oldest = match (*oldest, lane.queue.oldest_ms()) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
@@ -268,8 +331,7 @@ impl Lanes {
             reached.insert(name, log.read);
         }
         for (key, lane) in &self.lanes {
-            if let (Some(first), Some(reached)) =
-                (lane.queue.first(), reached.get_mut(key.log.as_str()))
+            if let (Some(first), Some(reached)) = (lane.first(), reached.get_mut(key.log.as_str()))
             {
                 *reached = (*reached).min(first - 1);
             }
@@ -292,7 +354,7 @@ impl Lanes {
         let waits = self
             .lanes
             .iter()
-            .filter(|(key, lane)| lane.queue.files() > 0 && !hopeless(&key.table));
+            .filter(|(key, lane)| lane.waits() && !hopeless(&key.table));
         let rest = waits.map(|(_, lane)| {
             lane.not_before
                 .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
@@ -319,6 +381,29 @@ impl Lanes {
 }
 
 impl Lane {
+    fn waits(&self) -> bool {
+        self.queue.files() > 0 || self.beyond.is_some()
+    }
+
+    /// The first commit that is not loaded, as far as is known.
+    fn first(&self) -> Option<u64> {
+        let beyond = self.beyond.map(|beyond| beyond.first);
+        self.queue.first().or(beyond)
+    }
+
+    /// Forgets the newer half; `false`: there is nothing to forget.
+    fn shed(&mut self) -> bool {
+        let Some((first, files)) = self.queue.shed(self.queue.files() / 2) else {
+            return false;
+        };
+        let more = self.beyond.map_or(0, |beyond| beyond.files);
+        self.beyond = Some(Beyond {
+            first,
+            files: files + more,
+        });
+        true
+    }
+
     fn loaded(&mut self, ends: u64) {
         self.follows = self.follows.max(ends);
         self.queue.loaded(ends);
@@ -351,6 +436,7 @@ mod tests {
             sequence,
             committed_ms: 0,
             files: tables.iter().map(file).collect(),
+            replaces: Vec::new(),
         }
     }
 
@@ -403,6 +489,50 @@ mod tests {
         assert_eq!(lanes.watermarks(1), [("l/1".to_owned(), 3)]);
         lanes.marked("l/1", 3);
         assert_eq!(lanes.watermarks(1), []);
+    }
+
+    #[test]
+    fn a_table_with_too_many_files_forgets_the_newest_and_reads_them_again_when_it_has_room() {
+        let many: Vec<(u64, &[&str])> = (1..=40).map(|n| (n, &["stuck"][..])).collect();
+        let mut lanes = lanes(vec![], &many);
+        lanes.add("l/1", commit(41, &["a"]), |_| true);
+        lanes.shed(11);
+        assert_eq!(lanes.files(), 11, "10 of the one and the other one");
+        lanes.add("l/1", commit(42, &["stuck", "a"]), |_| true);
+        let waiting = |lanes: &Lanes| {
+            let waiting = lanes.waiting();
+            (waiting["stuck"].0, waiting["a"].0)
+        };
+        assert_eq!(waiting(&lanes), (41, 2), "what was forgotten waits too");
+        assert_eq!(lanes.forgotten(5), [], "there is a load's worth");
+        let mut loaded = Vec::new();
+        loop {
+            let plans = lanes.due(&Config::default(), 40_000, 10, true);
+            if plans.is_empty() {
+                break;
+            }
+            for (plan, _) in plans {
+                if plan.table == "stuck" {
+                    loaded.extend(plan.files.iter().map(|file| file.path.clone()));
+                    assert!(
+                        lanes
+                            .watermarks(1)
+                            .iter()
+                            .all(|(_, ends)| *ends <= plan.follows)
+                    );
+                }
+                lanes.ended(&plan, Ended::Loaded(plan.ends));
+            }
+            for (key, after) in lanes.forgotten(5) {
+                let more = (after + 1..=42).take(7);
+                let tables = |n| if n == 41 { &["a"][..] } else { &["stuck", "a"] };
+                lanes.recall(&key, more.map(|n| commit(n, tables(n))).collect());
+            }
+        }
+        let expected = (1..=42).filter(|n| *n != 41).map(|n| format!("stuck/{n}"));
+        assert_eq!(loaded, expected.collect::<Vec<_>>());
+        assert!(!lanes.waits());
+        assert_eq!(lanes.watermarks(1), [("l/1".to_owned(), 42)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use std::{
 
 use arrow::datatypes::DataType;
 use headgate_schemas::registry::{Registry, SharedRegistry};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::{arrow::arrow_reader::ParquetRecordBatchReaderBuilder, errors::ParquetError};
 
 use super::statements::Staged;
 use crate::{
@@ -18,6 +18,16 @@ use crate::{
     store::{self, Store},
     table::{Generation, Table, Type},
 };
+
+/// Why a file's columns are not known.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// It is there, and will not be another one.
+    #[error("{path} is no Parquet file that can be read: {source}")]
+    Broken { path: String, source: ParquetError },
+}
 
 /// The columns of all files, as far as they are known.
 #[derive(Debug)]
@@ -88,13 +98,16 @@ impl Layouts {
         &self,
         store: &dyn Store,
         file: &File,
-    ) -> Result<Arc<Vec<Staged>>, store::Error> {
+    ) -> Result<Arc<Vec<Staged>>, Error> {
         if let Some(known) = self.with(|known| known.layouts.get(&file.fingerprint).cloned()) {
             return Ok(known);
         }
         let bytes = store.read(&file.path).await?;
-        let unreadable = |error| store::Error::failed("read the columns of", &file.path, error);
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(unreadable)?;
+        let broken = |source| Error::Broken {
+            path: file.path.clone(),
+            source,
+        };
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(broken)?;
         let fields = reader.schema().fields().iter();
         let columns = Arc::new(fields.map(|field| staged(field)).collect::<Vec<_>>());
         self.with(|known| {
@@ -159,5 +172,45 @@ fn staged(field: &arrow::datatypes::Field) -> Staged {
         name: field.name().clone(),
         kind,
         required: !field.is_nullable(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{table::tests::registry, testing::memory::Memory};
+
+    #[tokio::test]
+    async fn a_file_of_unknown_columns_that_cannot_be_read_is_told_from_a_store_that_fails() {
+        let store = Memory::default();
+        let layouts = Layouts::new(Arc::new(SharedRegistry::new(registry(&[(
+            "thing/1.json",
+            r#"{"type": "object"}"#,
+        )]))));
+        let file = |path: &str| File {
+            table: "t".to_owned(),
+            path: path.to_owned(),
+            bytes: 4,
+            rows: 1,
+            crc32c: 0,
+            fingerprint: "unknown".to_owned(),
+            received_min_ms: 0,
+            received_max_ms: 0,
+            text_bytes_max: None,
+        };
+        store.create("t/broken", "gone".into()).await.unwrap();
+        let broken = layouts
+            .columns(&store, &file("t/broken"))
+            .await
+            .unwrap_err();
+        assert!(matches!(broken, Error::Broken { .. }), "{broken}");
+        let missing = layouts
+            .columns(&store, &file("t/missing"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(missing, Error::Store(store::Error::NotFound { .. })),
+            "{missing}"
+        );
     }
 }

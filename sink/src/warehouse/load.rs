@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     catalog::Catalog,
+    compacted::Compacted,
     config::Config,
     files::{Kind, manifest_path},
     layouts::Layouts,
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    commit,
     store::{self, Store},
     table::redshift::KeyError,
 };
@@ -42,6 +44,8 @@ pub(super) struct Worker {
     pub(super) narrow: Arc<Mutex<BTreeSet<(String, String)>>>,
     /// Tables that were made or changed, and whose readers were not told yet.
     pub(super) changed: Arc<Mutex<BTreeSet<String>>>,
+    /// What compactors made of files that are to be loaded.
+    pub(super) compacted: Arc<tokio::sync::Mutex<Compacted>>,
     pub(super) clock: Clock,
     /// Who loads: for people.
     pub(super) loader: Arc<str>,
@@ -63,6 +67,8 @@ pub(super) enum Done {
 pub(super) enum Trouble {
     #[error(transparent)]
     Store(#[from] store::Error),
+    #[error(transparent)]
+    Commit(#[from] commit::Error),
     #[error(transparent)]
     Session(#[from] session::Error),
     /// COPY refused the files.
@@ -99,6 +105,8 @@ pub(super) enum Trouble {
 /// What makes one kind of load different from another.
 struct Transaction<'a> {
     id: &'a str,
+    /// What manifests are named by: the same names are of the same files.
+    manifests: &'a str,
     gate: &'a str,
     window_ms: Option<(i64, i64)>,
     token: String,
@@ -128,6 +136,7 @@ impl Worker {
         let gate = ledger::gate(&self.names, &kept);
         let transaction = Transaction {
             id: &id,
+            manifests: &id,
             gate: &gate,
             window_ms: None,
             token: token.to_owned(),
@@ -142,8 +151,11 @@ impl Worker {
     /// Loads what was set aside, if it still is.
     pub(super) async fn retry(&self, plan: &Plan, id: &str) -> Result<Done, Trouble> {
         let gate = ledger::gate_set_aside(&self.names, id);
+        // Other files than when it was set aside, if those were compacted.
+        let manifests = plan.id();
         let transaction = Transaction {
             id,
+            manifests: &manifests,
             gate: &gate,
             window_ms: None,
             token: prepare::token(),
@@ -159,6 +171,7 @@ impl Worker {
         let id = prepare::token();
         let transaction = Transaction {
             id: &id,
+            manifests: &id,
             gate,
             window_ms: None,
             token: id.clone(),
@@ -184,6 +197,7 @@ impl Worker {
     ) -> Result<Done, Trouble> {
         let transaction = Transaction {
             id,
+            manifests: id,
             gate,
             window_ms: Some(window_ms),
             token: prepare::token(),
@@ -208,12 +222,13 @@ impl Worker {
     ) -> Result<Rows, Trouble> {
         let Transaction {
             id,
+            manifests,
             gate,
             window_ms,
             token,
             more,
         } = transaction;
-        let files = self.prepared(plan, id).await?;
+        let files = self.prepared(plan, manifests).await?;
         let target = self.table(plan, &files).await?;
         let parts: Vec<Part<'_>> = files.kinds.iter().map(Kind::part).collect();
         let load = Load {

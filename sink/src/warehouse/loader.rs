@@ -1,5 +1,9 @@
 //! The loader's loop: follow the commit logs, load what is due, and let the ledger decide.
 
+mod reading;
+mod refused;
+mod upkeep;
+
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::future::FutureExt;
@@ -9,6 +13,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    reading::{COMMITS_AT_ONCE, Streams},
+    upkeep::Seen,
+};
 use super::{
     Error, Loader,
     lanes::{Ended, Lanes},
@@ -25,29 +33,11 @@ use crate::{
     health::Health,
 };
 
-/// So many commits are taken in before the next look at what is due.
-const COMMITS_AT_ONCE: u64 = 1_024;
-
-/// How often it is looked for new streams.
-const STREAMS_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How often rows that are too old are removed.
-const EXPIRE_INTERVAL: Duration = Duration::from_secs(3_600);
-
-/// The ledger's watermark moves on by so many commits at once: a start reads no more than that again.
-const WATERMARK_COMMITS: u64 = 256;
-
 /// Loading once, a table is given up after so many failures.
 const TRIES_MAX: u32 = 24;
 
-/// Files that were refused even one commit at a time are set aside after so many tries.
-const REFUSED_MAX: u32 = 2;
-
 /// What ails a loader whose warehouse does not answer.
 const WAREHOUSE_FAILS: &str = "the warehouse fails";
-
-/// What ails a loader that cannot read the commit logs.
-const LOGS_FAIL: &str = "the commit logs cannot be read";
 
 /// A loader, ready to run.
 pub(super) struct Running {
@@ -55,9 +45,11 @@ pub(super) struct Running {
     metrics: Metrics,
     health: Health,
     lanes: Lanes,
-    streams: Vec<String>,
-    streams_read: Option<Instant>,
+    streams: Streams,
     expired: Option<Instant>,
+    upkeep: JoinSet<Seen>,
+    /// Tables whose readers are to be told then.
+    tell_later: Option<(Instant, Vec<String>)>,
     loads: JoinSet<(Plan, Result<Done, Trouble>)>,
     /// The ledger is not what was read of it: all is to be read again.
     anew: bool,
@@ -85,7 +77,6 @@ impl Running {
         };
         health.end(WAREHOUSE_FAILS);
         worker.all_have_changed();
-        worker.tell_readers().await;
         let rest = Duration::from_millis(worker.config.load_age_max_ms.max(1_000) * 2);
         Self {
             anew: false,
@@ -94,9 +85,10 @@ impl Running {
             metrics,
             health,
             lanes,
-            streams: Vec::new(),
-            streams_read: None,
+            streams: Streams::default(),
             expired: None,
+            upkeep: JoinSet::new(),
+            tell_later: None,
             loads: JoinSet::new(),
             refused: BTreeMap::new(),
         }
@@ -110,8 +102,8 @@ impl Running {
                 self.begin_anew().await;
             }
             self.follow().await;
-            self.expire().await;
             self.start(false);
+            self.see_to_tables();
             self.tell();
             let due = self.lanes.due_in(&self.worker.config, self.now_ms());
             let full = self.loads.len() >= self.worker.config.loads_at_once_max;
@@ -123,15 +115,13 @@ impl Running {
                     if let Ok((plan, done)) = ended {
                         self.ended(plan, done).await;
                     }
-                    self.worker.tell_readers().await;
-                    self.mark(WATERMARK_COMMITS).await;
                 }
                 () = sleep(pause) => {}
             }
         }
     }
 
-    /// Loads all that has landed by now, due or not. `true`: nothing was left.
+    /// Loads all that has landed by now, due or not; what lands meanwhile is for the next time. `true`: nothing was left.
     ///
     /// # Errors
     /// The logs cannot be read.
@@ -140,6 +130,7 @@ impl Running {
         shutdown: &CancellationToken,
     ) -> Result<bool, commit::Error> {
         self.rest = Duration::ZERO;
+        self.end_here().await?;
         let mut failures: BTreeMap<String, u32> = BTreeMap::new();
         while !shutdown.is_cancelled() {
             if self.anew && self.loads.is_empty() {
@@ -162,9 +153,8 @@ impl Running {
                 self.ended(plan, done).await;
             }
         }
-        self.worker.tell_readers().await;
-        self.mark(1).await;
-        Ok(self.lanes.files() == 0)
+        self.finish().await;
+        Ok(!self.lanes.waits())
     }
 
     /// Goes by the ledger as it is now: it was restored from a backup, or someone took rows out of it.
@@ -178,63 +168,6 @@ impl Running {
         }
     }
 
-    /// Removes rows that are too old, now and then.
-    async fn expire(&mut self) {
-        if self
-            .expired
-            .is_none_or(|last| last.elapsed() >= EXPIRE_INTERVAL)
-        {
-            self.expired = Some(Instant::now());
-            self.worker.expire_rows().await;
-        }
-    }
-
-    /// Takes in what was committed since the last look.
-    async fn follow(&mut self) {
-        match self.read().await {
-            Ok(_) => self.health.end(LOGS_FAIL),
-            Err(error) => {
-                self.health.begin(LOGS_FAIL);
-                tracing::error!(%error, "cannot read the commit logs; trying again");
-            }
-        }
-    }
-
-    /// The same; whether there may be more.
-    async fn read(&mut self) -> Result<bool, commit::Error> {
-        let store = Arc::clone(&self.worker.store);
-        let stale = |read: Instant| read.elapsed() >= STREAMS_INTERVAL;
-        if self.streams_read.is_none_or(stale) {
-            self.streams = follow::streams(&*store).await?;
-            self.streams_read = Some(Instant::now());
-        }
-        let config = Arc::clone(&self.worker.config);
-        let (mut more, mut failed) = (false, None);
-        for log in &self.streams {
-            if self.lanes.files() >= config.files_waiting_max {
-                tracing::warn!(
-                    files = self.lanes.files(),
-                    "warehouse.files_waiting_max is reached: the commit logs are read on when some are loaded"
-                );
-                return Ok(false);
-            }
-            let after = self.lanes.read(log);
-            // One log that cannot be read keeps no other from being followed.
-            let commits = match follow::behind(&*store, log, after, COMMITS_AT_ONCE).await {
-                Ok(commits) => commits,
-                Err(error) => {
-                    failed = Some(error);
-                    continue;
-                }
-            };
-            more |= !commits.is_empty();
-            for commit in commits {
-                self.lanes.add(log, commit, |table| config.loads(table));
-            }
-        }
-        failed.map_or(Ok(more), Err)
-    }
-
     /// Starts loads while there is room for them.
     fn start(&mut self, all: bool) {
         let config = &self.worker.config;
@@ -246,6 +179,10 @@ impl Running {
             let (worker, metrics) = (Arc::clone(&self.worker), self.metrics.clone());
             self.loads.spawn(async move {
                 let begun = Instant::now();
+                let plan = match worker.as_known(&plan).await {
+                    Ok(plan) => plan,
+                    Err(error) => return (plan, Err(error.into())),
+                };
                 // The session ends statements that run for too long; this is for what else may hang.
                 let load = timeout(worker.deadline() * 2, worker.load(&plan, &token));
                 // A panic is this load's end only: the table is tried again.
@@ -331,61 +268,6 @@ impl Running {
             "a load failed; nothing of it has taken effect that the ledger does not say; trying again"
         );
         Ended::Again { failed }
-    }
-
-    /// COPY refused the files: fewer of them are tried, until it is one commit's; those are set aside.
-    async fn refused(&mut self, plan: &Plan, message: String) -> Ended {
-        let (id, lane) = (plan.id(), (plan.table.clone(), plan.log.clone()));
-        let paths: Vec<&str> = plan.files.iter().map(|file| file.path.as_str()).collect();
-        let known = self.refused.get(&lane).filter(|(known, _)| *known == id);
-        let tries = known.map_or(0, |(_, tries)| *tries);
-        self.refused.insert(lane.clone(), (id.clone(), tries + 1));
-        tracing::warn!(
-            table = plan.table,
-            files = paths.len(),
-            message,
-            "the warehouse refused files"
-        );
-        if plan.commits > 1 {
-            return Ended::Smaller(plan.commits / 2);
-        }
-        if tries < REFUSED_MAX {
-            return Ended::Again { failed: true };
-        }
-        self.refused.remove(&lane);
-        match self.worker.set_aside(plan, &message).await {
-            Ok(Done::Loaded(_) | Done::Expired) => {
-                self.metrics.ended(&plan.table, "set_aside");
-                tracing::error!(
-                    table = plan.table,
-                    id,
-                    files = ?paths,
-                    message,
-                    "files are set aside: the warehouse refuses them; see `headgate warehouse retry`"
-                );
-                Ended::Loaded(plan.ends)
-            }
-            Ok(Done::Beaten(ends)) => Ended::Beaten(ends, Duration::ZERO),
-            Err(trouble) => self.failed(plan, &trouble),
-        }
-    }
-
-    /// Moves the ledger's watermarks on, where that is worth a transaction.
-    async fn mark(&mut self, least: u64) {
-        let worker = Arc::clone(&self.worker);
-        for (log, ends) in self.lanes.watermarks(least) {
-            let statements = ledger::watermark(&worker.names, &log, ends, &worker.loader);
-            match worker
-                .session
-                .transaction(&prepare::token(), &statements)
-                .await
-            {
-                Ok(_) => self.lanes.marked(&log, ends),
-                Err(error) => {
-                    tracing::warn!(%error, log, "cannot note how far the log is loaded; later")
-                }
-            }
-        }
     }
 
     fn tell(&self) {

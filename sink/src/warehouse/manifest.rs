@@ -9,10 +9,11 @@ use serde::Serialize;
 use crate::{
     commit::File,
     store::{self, Store},
+    sweep::LOADS,
 };
 
 /// Where manifests are, below the store's root.
-pub(crate) const FOLDER: &str = "_loads/";
+pub(crate) const FOLDER: &str = LOADS;
 
 #[derive(Serialize)]
 struct Manifest {

@@ -4,6 +4,7 @@ use super::{
     Error, Planned,
     catalog::{self, Columns},
     files::{Kind, manifest_path},
+    layouts,
     ledger::{self, kind},
     load::Worker,
     plan::Plan,
@@ -20,9 +21,20 @@ impl Worker {
         let mut kinds = Vec::new();
         for (index, (_, files)) in plan.by_fingerprint().into_iter().enumerate() {
             let Some(first) = files.first() else { continue };
-            let columns = self.layouts.columns(&*self.store, first).await;
+            let columns = match self.layouts.columns(&*self.store, first).await {
+                Ok(columns) => columns,
+                Err(layouts::Error::Store(error)) => return Err(commit::Error::from(error).into()),
+                Err(broken) => {
+                    let changes = vec![format!("-- cannot be loaded: {broken}")];
+                    return Ok(Planned {
+                        plan,
+                        changes,
+                        transaction: Vec::new(),
+                    });
+                }
+            };
             kinds.push(Kind {
-                columns: columns.map_err(commit::Error::from)?,
+                columns,
                 manifest: format!("{}{}", self.root, manifest_path(&plan.table, &id, index)),
             });
         }

@@ -2,6 +2,8 @@
 //!
 //! All of it can be said again at any time, and is, whenever a table was made or has changed, and at each start.
 
+use std::collections::BTreeSet;
+
 use super::{
     catalog::Columns,
     config::{Config, Reader, matches},
@@ -16,6 +18,13 @@ use crate::table::{
 /// Redshift's longest name, in bytes.
 const NAME_BYTES_MAX: usize = 127;
 
+/// What belongs together of what is said for readers, and what it is, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) what: String,
+    pub(super) statements: Vec<String>,
+}
+
 /// What readers' statements are made of.
 #[derive(Clone, Copy)]
 pub(super) struct Readers<'a> {
@@ -25,55 +34,73 @@ pub(super) struct Readers<'a> {
 }
 
 impl Readers<'_> {
-    /// The statements for one table; `held` tells which tables are there, with their columns.
+    /// What is to be said for one table, in this order; `held` tells which tables are there, with their columns.
     pub(super) fn of_table(
         &self,
         table: &str,
         held: impl Fn(&str) -> Option<Columns>,
-    ) -> Vec<String> {
-        let mut statements = Vec::new();
+    ) -> Vec<Step> {
+        let mut steps = Vec::new();
         let Some(columns) = held(table) else {
-            return statements;
+            return steps;
         };
         let view = self.majors(table, |name| held(name).is_some());
         if let Some((name, view)) = view {
-            // A view that is there keeps its columns: with others it is another one.
-            statements.push(drop_view(self.names.schema(), &name));
-            statements.push(view);
-            statements.extend(
-                self.readers(table)
-                    .filter(|reader| reader.sources.is_empty() && reader.tables.is_empty())
-                    .map(|reader| self.grant(&name, reader)),
-            );
+            steps.push(self.view(&name, view));
+            let all = self.readers(table);
+            let all =
+                all.filter(|(_, reader)| reader.sources.is_empty() && reader.tables.is_empty());
+            steps.extend(all.map(|reader| self.grant(&name, reader)));
         }
-        for reader in self.readers(table) {
+        let mut made = BTreeSet::new();
+        for (of, reader) in self.readers(table) {
             if reader.sources.is_empty() {
-                statements.push(self.grant(table, reader));
+                steps.push(self.grant(table, (of, reader)));
                 continue;
             }
             for source in &reader.sources {
-                if let Some((name, view)) = self.of_source(table, &columns, source) {
-                    statements.push(drop_view(self.names.schema(), &name));
-                    statements.push(view);
-                    statements.push(self.grant(&name, reader));
+                let Some((name, view)) = self.of_source(table, &columns, source) else {
+                    continue;
+                };
+                // Another one would take away what was granted on it.
+                if made.insert(name.clone()) {
+                    steps.push(self.view(&name, view));
                 }
+                steps.push(self.grant(&name, (of, reader)));
             }
         }
-        statements
+        steps
     }
 
-    fn readers(&self, table: &str) -> impl Iterator<Item = &Reader> {
-        self.config.readers.values().filter(move |reader| {
+    fn readers(&self, table: &str) -> impl Iterator<Item = (&str, &Reader)> {
+        let readers = self.config.readers.iter();
+        let readers = readers.filter(move |(_, reader)| {
             reader.tables.is_empty() || reader.tables.iter().any(|pattern| matches(pattern, table))
-        })
+        });
+        readers.map(|(name, reader)| (name.as_str(), reader))
     }
 
-    fn grant(&self, name: &str, reader: &Reader) -> String {
-        format!(
+    /// A view that is there keeps its columns: with others it is another one.
+    fn view(&self, name: &str, view: String) -> Step {
+        Step {
+            what: format!("the view `{name}`"),
+            statements: vec![drop_view(self.names.schema(), name), view],
+        }
+    }
+
+    fn grant(&self, name: &str, (of, reader): (&str, &Reader)) -> Step {
+        let grant = format!(
             "GRANT SELECT ON {} TO {}",
             self.names.table(name),
             grantee(&reader.to)
-        )
+        );
+        Step {
+            what: format!(
+                "the grant on `{name}` to `{}` of warehouse.readers.{of}",
+                reader.to
+            ),
+            statements: vec![grant],
+        }
     }
 
     /// The view over the event's majors that are there, with its name.
@@ -92,14 +119,7 @@ impl Readers<'_> {
 
     /// The view of one source's rows, with its name; `None`: the name would be too long.
     fn of_source(&self, table: &str, columns: &Columns, source: &str) -> Option<(String, String)> {
-        let legal = |c: char| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                '_'
-            }
-        };
-        let name = format!("{table}__{}", source.chars().map(legal).collect::<String>());
+        let name = format!("{table}__{}", name_of_source(source));
         if name.len() > NAME_BYTES_MAX {
             tracing::warn!(
                 table,
@@ -118,6 +138,15 @@ impl Readers<'_> {
         );
         Some((name, view))
     }
+}
+
+/// What a source is called in the names of views. Of two sources that are called the same, the configuration may have one.
+pub(super) fn name_of_source(source: &str) -> String {
+    let legal = |c: char| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_lowercase(),
+        false => '_',
+    };
+    source.chars().map(legal).collect()
 }
 
 /// `ROLE r` and `GROUP g` with the name quoted, or a user.

@@ -136,8 +136,13 @@ impl Loader {
                 let Some(last) = commits.last() else { break };
                 let ends = last.sequence;
                 let files = commits.into_iter().flat_map(|commit| commit.files);
-                let files = files.filter(|file| file.table == table).collect();
-                for files in few_fingerprints(files) {
+                let files: Vec<File> = files.filter(|file| file.table == table).collect();
+                let current = self
+                    .worker
+                    .in_place_of(table, &files)
+                    .await
+                    .map_err(Error::from)?;
+                for files in few_fingerprints(current.unwrap_or(files)) {
                     let plan = Plan {
                         table: shadow.to_owned(),
                         log: log.clone(),
@@ -206,7 +211,7 @@ impl Loader {
             {
                 Ok(false)
             }
-            Err(error) => Err(Error::from(error).into()),
+            Err(error) => Err(named(table, error)),
         }
     }
 

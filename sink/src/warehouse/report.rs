@@ -100,7 +100,8 @@ impl Loader {
         let now_ms = (self.worker.clock)().div_euclid(1_000);
         let mut planned = Vec::new();
         for (plan, _) in lanes.due(&self.worker.config, now_ms, usize::MAX, true) {
-            planned.push(self.worker.outline(plan).await?);
+            let current = self.worker.found_replaced(&plan).await?;
+            planned.push(self.worker.outline(current.unwrap_or(plan)).await?);
         }
         Ok(planned)
     }
@@ -135,6 +136,7 @@ impl Loader {
             commits: 1,
             committed_min_ms: 0,
         };
+        let plan = self.worker.found_replaced(&plan).await?.unwrap_or(plan);
         let mut looks = 0;
         loop {
             looks += 1;

@@ -20,7 +20,7 @@ const VARCHAR_BYTES_MAX: u32 = 65_535;
 const CHARACTER_BYTES_MAX: u32 = 4;
 
 /// When the row before was received that has the same event; no column from a schema is called so, as their names begin with
-/// `_` only before a digit.
+/// `_` only before a digit or what engines call columns of their own.
 const BEFORE: &str = "\"_headgate_before\"";
 
 /// A column of a file.

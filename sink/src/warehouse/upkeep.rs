@@ -2,13 +2,22 @@
 
 use std::sync::PoisonError;
 
-use super::{load::Worker, names::instant, prepare, readers::Readers};
+use super::{
+    load::Worker,
+    names::instant,
+    prepare,
+    readers::{Readers, Step},
+};
+
+/// A transaction has at most 40 statements by the Data API, and a step two.
+const STEPS_AT_ONCE: usize = 15;
 
 impl Worker {
     /// The same, of this table.
     pub(super) async fn tell_readers_of(&self, table: &str) {
         self.has_changed(table);
-        self.tell_readers().await;
+        // The loaders of sinks see to it at their next start at the latest.
+        drop(self.tell_readers().await);
     }
 
     pub(super) fn has_changed(&self, table: &str) {
@@ -18,9 +27,10 @@ impl Worker {
             .insert(table.to_owned());
     }
 
-    /// Makes the views and grants of the tables that were made or changed. What fails is logged, and done again with the next
-    /// change or start: the tables are whole without it.
-    pub(super) async fn tell_readers(&self) {
+    /// Makes the views and grants of the tables that were made or changed. What is refused is logged, and done again with the
+    /// next change or start: the tables are whole without it. The tables for which it may succeed later are returned.
+    pub(super) async fn tell_readers(&self) -> Vec<String> {
+        let mut later = Vec::new();
         let changed =
             std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
         let readers = Readers {
@@ -31,17 +41,54 @@ impl Worker {
         for table in changed {
             // Columns that the load's own transaction added.
             if let Err(error) = self.look(&table).await {
-                tracing::warn!(%error, table, "cannot see to the table's views and grants");
+                tracing::warn!(%error, table, "cannot see to the table's views and grants; later");
+                later.push(table);
                 continue;
             }
-            let statements = readers.of_table(&table, |name| self.held(name));
-            // Together, so that no reader misses a view that is only made anew; a transaction has at most 40.
-            for some in statements.chunks(30) {
-                if let Err(error) = self.session.transaction(&prepare::token(), some).await {
-                    tracing::warn!(%error, table, "the table's views and grants could not be made");
+            let steps = readers.of_table(&table, |name| self.held(name));
+            for some in steps.chunks(STEPS_AT_ONCE) {
+                if !self.tell_steps(&table, some).await {
+                    later.push(table.clone());
                 }
             }
         }
+        later
+    }
+
+    /// Together, so that no reader misses a view that is only made anew; where one of them is refused, each by itself.
+    /// `false`: the same may succeed later.
+    async fn tell_steps(&self, table: &str, steps: &[Step]) -> bool {
+        let all: Vec<String> = steps
+            .iter()
+            .flat_map(|step| step.statements.clone())
+            .collect();
+        match self.session.transaction(&prepare::token(), &all).await {
+            Ok(_) => return true,
+            Err(error) if error.transient() => {
+                tracing::warn!(%error, table, "the table's views and grants could not be made; later");
+                return false;
+            }
+            Err(_) => {}
+        }
+        for step in steps {
+            let told = self
+                .session
+                .transaction(&prepare::token(), &step.statements)
+                .await;
+            if let Err(error) = told {
+                tracing::warn!(%error, table, "cannot make {}", step.what);
+            }
+        }
+        true
+    }
+
+    /// Whether readers are to be told of a table.
+    pub(super) fn readers_wait(&self) -> bool {
+        !self
+            .changed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
     }
 
     /// All tables of the schemas that are there are looked at as if they had changed.

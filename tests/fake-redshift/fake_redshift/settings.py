@@ -34,6 +34,10 @@ class Settings:
     active_statements_max: int = 200
     result_page_rows: int = 1000
     result_bytes_max: int = 500 * 1024 * 1024
+    tls_certificate: str = dataclasses.field(
+        default="", metadata={"help": "a file with the certificate of the PostgreSQL protocol, in PEM; without it there is no TLS"}
+    )
+    tls_key: str = dataclasses.field(default="", metadata={"help": "a file with its key, in PEM"})
     accept_zstd: bool = dataclasses.field(
         default=False, metadata={"help": "let COPY read zstd, which no documentation says that it does"}
     )

@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 
@@ -83,7 +84,10 @@ class Handler(socketserver.BaseRequestHandler):
             if not 8 <= size <= 10000:
                 raise EOFError()
             body = self._read(size - 8)
-            if code in (_SSL, _GSS):
+            if code == _SSL and self.server.tls:
+                self.request.sendall(b"S")
+                self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+            elif code in (_SSL, _GSS):
                 self.request.sendall(b"N")
             elif code == _CANCEL:
                 session = self.server.keys.get(struct.unpack("!ii", body))
@@ -223,6 +227,10 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__((engine.settings.host, engine.settings.wire_port), Handler)
         self.engine = engine
         self.keys = {}
+        self.tls = None
+        if engine.settings.tls_certificate:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(engine.settings.tls_certificate, engine.settings.tls_key)
 
     def start(self):
         threading.Thread(target=self.serve_forever, daemon=True, name="sql").start()

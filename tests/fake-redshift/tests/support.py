@@ -86,13 +86,13 @@ def fault(**rule):
     own("POST", "/_fault", rule)
 
 
-def connect(settings=None):
+def connect(settings=None, **more):
     """libpq as the client; it sends statements without parameters as simple queries."""
     settings = settings or environment()
     return psycopg.connect(
         host=settings["REDSHIFT_HOST"], port=settings["REDSHIFT_PORT"], user=settings["REDSHIFT_USER"],
         password=settings["REDSHIFT_PASSWORD"], dbname=settings["REDSHIFT_DATABASE"], autocommit=True,
-        prepare_threshold=None,
+        prepare_threshold=None, **more,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import subprocess
 import unittest
 
 import boto3
@@ -11,13 +12,24 @@ import support
 OPTIONS = "--isolation serializable --accept-zstd --active-statements-max 1 --slices 4 --result-bytes-max 1000"
 
 
+def certificate(folder):
+    """A certificate for localhost that signs itself, and its key, as files."""
+    files = (str(folder / "certificate.pem"), str(folder / "key.pem"))
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost", "-out", files[0], "-keyout", files[1]]
+    subprocess.run(command.split() + names, check=True, capture_output=True)
+    return files
+
+
 class Options(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         folder = pathlib.Path(support.environment()["FOLDER"])
         cls.addClassCleanup(support.script, "redshift.sh", "stop", folder / "other")
+        cls.certificate, key = certificate(folder)
+        options = f"{OPTIONS} --tls-certificate {cls.certificate} --tls-key {key}"
         cls.settings = support.script(
-            "redshift.sh", "start", folder / "other", folder / "s3", HEADGATE_REDSHIFT_OPTIONS=OPTIONS
+            "redshift.sh", "start", folder / "other", folder / "s3", HEADGATE_REDSHIFT_OPTIONS=options
         )
 
     def session(self):
@@ -47,6 +59,15 @@ class Options(unittest.TestCase):
         role = self.settings["REDSHIFT_IAM_ROLE"]
         connection.execute(f"COPY z FROM '{location}' IAM_ROLE '{role}' FORMAT AS PARQUET MANIFEST")
         self.assertEqual(connection.execute("SELECT a FROM z").fetchall(), [("x",)])
+
+    def test_tls_is_spoken_with_the_certificate_that_is_given(self):
+        """https://www.postgresql.org/docs/current/libpq-ssl.html, verify-full"""
+        verify = {"sslmode": "verify-full", "sslrootcert": self.certificate}
+        with support.connect(self.settings | {"REDSHIFT_HOST": "localhost"}, **verify) as connection:
+            self.assertTrue(connection.pgconn.ssl_in_use)
+            self.assertEqual(connection.execute("SELECT 1").fetchall(), [(1,)])
+        with self.assertRaisesRegex(psycopg.OperationalError, "localhost"):
+            support.connect(self.settings | {"REDSHIFT_HOST": "127.0.0.1"}, **verify)
 
     def test_slices_are_counted(self):
         """https://docs.aws.amazon.com/redshift/latest/dg/r_STV_SLICES.html"""

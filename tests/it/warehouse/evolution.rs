@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::{By, Warehouse};
 use crate::harness::{Site, Up, wait_for};
-use crate::warehouse::{By, Warehouse};
 
 /// Events of each version.
 const EVENTS: u64 = 6;
