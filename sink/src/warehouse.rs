@@ -8,6 +8,7 @@
 //!
 //! Start reading at `loader`, then `load`.
 
+mod audit;
 mod catalog;
 mod config;
 mod data_api;
@@ -43,11 +44,8 @@ use std::{
 use headgate_schemas::registry::SharedRegistry;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    catalog::Catalog, data_api::DataApiSession, layouts::Layouts, load::Worker, loader::Running,
-    metrics::Metrics, names::Names, postgres::PostgresSession, session::Session,
-};
 pub use self::{
+    audit::{Away, Books, LoadBooks, TableBooks},
     config::{Config, Connection, DataApi, Kind, Postgres, Reader, TableConfig, Tls},
     ledger::{Counts, SetAside},
     metrics::CATALOG,
@@ -55,6 +53,10 @@ pub use self::{
     reload::{ReloadError, Reloaded},
     report::{Planned, Retried, TableStatus},
     session::Error as SessionError,
+};
+use self::{
+    catalog::Catalog, data_api::DataApiSession, layouts::Layouts, load::Worker, loader::Running,
+    metrics::Metrics, names::Names, postgres::PostgresSession, session::Session,
 };
 use crate::{clock::Clock, commit, health::Health, store::Store};
 
