@@ -6,9 +6,9 @@ use std::ops::Range;
 use headgate_sink::commit::account::{Account, TableHour};
 use headgate_sink::warehouse::{self, Away};
 
-use super::count::{Counted, Rejected};
-use super::finding::{Finding, What};
-use super::hours::{Books, Hour, Judged};
+use super::count::Rejected;
+use super::finding::Finding;
+use super::hours::{Books, Counted, Hour, Judged};
 use super::stream::{self, Part};
 
 /// What there is of some hours.
@@ -222,9 +222,9 @@ impl Balance {
         self.findings.iter().any(|finding| !finding.what.waits())
     }
 
-    /// Whether something of the kind was found.
+    /// The kinds of what was found.
     #[cfg(test)]
-    pub(crate) fn whats(&self) -> Vec<What> {
+    pub(crate) fn whats(&self) -> Vec<super::finding::What> {
         self.findings.iter().map(|finding| finding.what).collect()
     }
 }

@@ -12,7 +12,6 @@ use headgate_stream::log::{Partition, Position};
 use super::{
     COMMITS, Error, Gap, Record,
     checkpoint::Commit,
-    record_path,
     snapshot::{Named, each_named},
     spans,
 };

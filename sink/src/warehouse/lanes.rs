@@ -52,6 +52,15 @@ struct Reading {
     watermark: u64,
 }
 
+/// What waits of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) files: usize,
+    pub(super) rows: u64,
+    /// When the oldest file was committed, in ms since the epoch.
+    pub(super) oldest_ms: Option<i64>,
+}
+
 /// All that waits.
 #[derive(Debug)]
 pub(super) struct Lanes {
@@ -151,13 +160,14 @@ impl Lanes {
         self.lanes.values().map(|lane| lane.queue.files()).sum()
     }
 
-    /// What waits of each table: files, and when the oldest was committed.
-    pub(super) fn waiting(&self) -> BTreeMap<&str, (usize, Option<i64>)> {
-        let mut tables: BTreeMap<&str, (usize, Option<i64>)> = BTreeMap::new();
+    /// What waits of each table.
+    pub(super) fn waiting(&self) -> BTreeMap<&str, Waiting> {
+        let mut tables: BTreeMap<&str, Waiting> = BTreeMap::new();
         for (key, lane) in &self.lanes {
-            let (files, oldest) = tables.entry(&key.table).or_default();
-            *files += lane.queue.files();
-            *oldest = match (*oldest, lane.queue.oldest_ms()) {
+            let waiting = tables.entry(&key.table).or_default();
+            waiting.files += lane.queue.files();
+            waiting.rows += lane.queue.each().map(|file| file.rows).sum::<u64>();
+            waiting.oldest_ms = match (waiting.oldest_ms, lane.queue.oldest_ms()) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };

@@ -293,7 +293,7 @@ impl Running {
                 Ended::Loaded(plan.ends)
             }
             Done::Expired => {
-                self.metrics.ended(table, "expired");
+                self.metrics.unloaded(plan, "expired");
                 Ended::Loaded(plan.ends)
             }
             Done::Beaten(ends) => {
@@ -355,7 +355,7 @@ impl Running {
         self.refused.remove(&lane);
         match self.worker.set_aside(plan, &message).await {
             Ok(Done::Loaded(_) | Done::Expired) => {
-                self.metrics.ended(&plan.table, "set_aside");
+                self.metrics.unloaded(plan, "set_aside");
                 tracing::error!(
                     table = plan.table,
                     id,
@@ -390,8 +390,8 @@ impl Running {
 
     fn tell(&self) {
         let now_ms = self.now_ms();
-        for (table, (files, oldest_ms)) in self.lanes.waiting() {
-            self.metrics.waiting(table, files, oldest_ms, now_ms);
+        for (table, waiting) in self.lanes.waiting() {
+            self.metrics.waiting(table, &waiting, now_ms);
         }
     }
 

@@ -4,6 +4,7 @@ use headgate_sink::warehouse::{Books, LoadBooks, TableBooks};
 use headgate_stream::log::{Partition, Position};
 
 use super::*;
+use crate::audit::finding::What;
 use crate::audit::report::Verdict;
 
 const HOUR: i64 = 10;
