@@ -3,13 +3,16 @@
 //! A table's rows and its rows in the ledger come from one statement, as of one moment. What was committed is looked at
 //! after that, so that a load in between shows as rows that wait, and never as rows that are missing.
 
+mod question;
+
 use std::{collections::BTreeMap, ops::Range};
 
+use self::question::{Question, about, hour};
 use super::{
     Error, Loader,
     lanes::Lanes,
-    ledger::{self, EVERY_TABLE, Position, SetAside, kind},
-    names::{self, Names, instant, literal},
+    ledger::{self, EVERY_TABLE, Position, SetAside},
+    names,
     session::Rows,
 };
 use crate::commit::{
@@ -97,7 +100,7 @@ impl Loader {
         for tables in tables.chunks(TABLES_AT_ONCE) {
             let there = |name: &&String| worker.held(name).is_some();
             let there: Vec<&String> = tables.iter().filter(there).collect();
-            let asked = ask(&worker.names, tables, &there, hours);
+            let asked = Question::new(&worker.names, tables, hours).sql(&there);
             let rows = worker.session.statement(&asked).await?;
             for name in tables {
                 let kept_from = worker.oldest_kept_ms(name);
@@ -153,121 +156,6 @@ fn place(table: &str, file: &File) -> TableHour {
     (table.to_owned(), file.received_min_ms.div_euclid(HOUR_MS))
 }
 
-/// What the rows that [`ask`] gets are about.
-mod about {
-    pub(super) const ROWS: &str = "rows";
-    pub(super) const DISCARDS: &str = "discards";
-    pub(super) const LOADS: &str = "loads";
-    pub(super) const RELOAD: &str = "reload";
-    pub(super) const POSITION: &str = "position";
-    pub(super) const SET_ASIDE: &str = "set_aside";
-}
-
-/// An hour as text that every kind of server writes alike.
-fn hour_of(column: &str) -> String {
-    format!("TO_CHAR({column}, 'YYYY-MM-DD HH24')")
-}
-
-/// Reads it, as hours since the epoch.
-fn hour(text: &str) -> Option<i64> {
-    let at: jiff::Timestamp = format!("{}:00:00Z", text.replace(' ', "T")).parse().ok()?;
-    Some(at.as_second().div_euclid(3_600))
-}
-
-/// The one question: rows of six columns, what they are about, a table, two texts, and two numbers.
-/// `there`: those of the tables that have rows to be counted.
-fn ask(names: &Names, tables: &[String], there: &[&String], hours: &Range<i64>) -> String {
-    let (from, to) = (
-        instant(hours.start.saturating_mul(HOUR_MS)),
-        instant(hours.end.saturating_mul(HOUR_MS)),
-    );
-    let quoted: Vec<String> = tables.iter().map(|table| literal(table)).collect();
-    let named = format!("IN ({}, {})", quoted.join(", "), literal(EVERY_TABLE));
-    let (loads, discards) = (names.loads(), names.discards());
-    let select = |what: &str, table: &str, texts: [&str; 2], numbers: [&str; 2], rest: &str| {
-        format!(
-            "SELECT CAST({} AS VARCHAR(16)) AS \"about\", CAST({table} AS VARCHAR(127)) AS \"of_table\", CAST({} AS \
-             VARCHAR(512)) AS \"text_1\", CAST({} AS VARCHAR(512)) AS \"text_2\", CAST({} AS BIGINT) AS \"number_1\", \
-             CAST({} AS BIGINT) AS \"number_2\" FROM {rest}",
-            literal(what),
-            texts[0],
-            texts[1],
-            numbers[0],
-            numbers[1],
-        )
-    };
-    let received = hour_of("\"received_at\"");
-    let within = format!("\"received_at\" >= {from} AND \"received_at\" < {to}");
-    let rows = there.iter().map(|table| {
-        let rest = format!("{} WHERE {within} GROUP BY {received}", names.table(table));
-        let texts = [received.as_str(), "NULL"];
-        select(
-            about::ROWS,
-            &literal(table),
-            texts,
-            ["COUNT(*)", "0"],
-            &rest,
-        )
-    });
-    let mut parts: Vec<String> = rows.collect();
-    parts.push(select(
-        about::DISCARDS,
-        "\"table\"",
-        [&received, "NULL"],
-        ["COUNT(*)", "0"],
-        &format!("{discards} WHERE \"table\" {named} AND {within} GROUP BY \"table\", {received}"),
-    ));
-    let (least, most) = (hour_of("\"received_min\""), hour_of("\"received_max\""));
-    let touches = format!("\"received_max\" >= {from} AND \"received_min\" < {to}");
-    let of = |kind: &str| {
-        format!(
-            "{loads} WHERE \"table_name\" {named} AND \"kind\" = {}",
-            literal(kind)
-        )
-    };
-    parts.push(select(
-        about::LOADS,
-        "\"table_name\"",
-        [&least, &most],
-        ["SUM(\"rows_copied\" - \"rows_inserted\")", "0"],
-        &format!(
-            "{} AND {touches} AND \"rows_copied\" IS NOT NULL GROUP BY \"table_name\", {least}, {most}",
-            of(kind::LOAD)
-        ),
-    ));
-    // What was settled by a reload has no counts, and that reload has a row of its own. A table that was made anew has a row
-    // without a window.
-    let (begin, end) = (
-        "CASE WHEN \"log\" = '*' THEN \"follows\" ELSE 0 END",
-        "CASE WHEN \"log\" = '*' THEN \"ends\" ELSE 0 END",
-    );
-    parts.push(select(
-        about::RELOAD,
-        "\"table_name\"",
-        [&hour_of("\"loaded_at\""), "NULL"],
-        [begin, end],
-        &of(kind::RELOAD),
-    ));
-    parts.push(select(
-        about::POSITION,
-        "\"table_name\"",
-        ["\"log\"", "NULL"],
-        ["MAX(\"ends\")", "0"],
-        &format!(
-            "{loads} WHERE \"table_name\" {named} AND \"kind\" <> {} GROUP BY \"table_name\", \"log\"",
-            literal(kind::RELOAD)
-        ),
-    ));
-    parts.push(select(
-        about::SET_ASIDE,
-        "\"table_name\"",
-        ["\"log\"", "\"load_id\""],
-        ["\"follows\"", "\"ends\""],
-        &of(kind::SET_ASIDE),
-    ));
-    parts.join(" UNION ALL ")
-}
-
 impl Books {
     /// Books that say this of their tables, and that everything is loaded.
     pub fn of(tables: BTreeMap<String, TableBooks>) -> Self {
@@ -277,7 +165,7 @@ impl Books {
         }
     }
 
-    /// Takes in what the warehouse answers to [`ask`].
+    /// Takes in what the warehouse answers to [`Question`].
     fn take(&mut self, rows: Rows) {
         for row in rows {
             if let Ok([Some(what), Some(table), one, two, first, second]) =
@@ -389,23 +277,5 @@ mod tests {
         assert_eq!(table.reloaded, [0..at + 3, 0..at]);
         assert_eq!((books.positions[0].ends, books.set_aside[0].ends), (4, 5));
         assert_eq!(books.tables.len(), 1);
-    }
-
-    #[test]
-    fn one_statement_asks_for_all() {
-        let names = Names::new("public");
-        let tables = ["a".to_owned(), "it's".to_owned()];
-        let sql = ask(&names, &tables, &[&tables[0]], &(0..1));
-        assert_eq!(sql.matches(" UNION ALL ").count(), 5);
-        assert!(
-            sql.contains("\"table_name\" IN ('a', 'it''s', '*')"),
-            "{sql}"
-        );
-        assert!(
-            sql.contains(
-                "FROM \"public\".\"a\" WHERE \"received_at\" >= TIMESTAMP '1970-01-01 00:00:00.000'"
-            ),
-            "{sql}"
-        );
     }
 }
