@@ -149,8 +149,8 @@ impl Audit<'_> {
 
     /// Counts what only the files tell.
     async fn count(&mut self, looked: &mut Looked) {
-        let rejected = looked.account.hours.keys();
-        let rejected = rejected.filter(|(table, _)| table == BAD_EVENTS).count() > 0;
+        let mut landed = looked.account.hours.keys();
+        let rejected = landed.any(|(table, _)| table == BAD_EVENTS);
         let doubtful = self.doubtful(looked);
         if !rejected {
             looked.rejected = Some(Vec::new());

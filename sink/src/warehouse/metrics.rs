@@ -164,7 +164,9 @@ impl Metrics {
     /// The plan's rows are not loaded, and are not waited for.
     pub(super) fn unloaded(&self, plan: &Plan, result: &str) {
         self.ended(&plan.table, result);
-        let unloaded = self.unloaded.with_label_values(&[&plan.table, result]);
+        let unloaded = self
+            .unloaded
+            .with_label_values(&[plan.table.as_str(), result]);
         unloaded.inc_by(plan.rows());
     }
 
