@@ -83,7 +83,7 @@ fn a_journal_and_a_directory_balance_while_a_process_runs_and_when_none_does() {
         site.wait_for_rows("screen_viewed_1", batch * 10 + 10);
     }
     let bad = r#"[{"type":"screen_viewed","data":{"name":7}},{"type":"never_heard_of","data":{}}]"#;
-    assert_eq!(up.post_json(bad).status, 200);
+    assert_eq!(up.post_json(bad).status, 400, "all are rejected");
     site.wait_for_rows("bad_events", 2);
     let running = audit(&site, &[]);
     running.assert(0, "balanced");
@@ -217,7 +217,11 @@ fn everything_is_counted(servers: &Servers, up: &Up) {
         {"id": "bad", "type": "screen_viewed", "data": {"name": 7}},
         {"id": "unknown", "type": "never_heard_of", "data": {}},
     ]);
-    assert_eq!(up.post_json(&odd.to_string()).status, 200);
+    assert_eq!(
+        up.post_json(&odd.to_string()).status,
+        207,
+        "some are rejected"
+    );
     wait_for("41 rows", || {
         let audit = servers.audit(&[]);
         (audit.sum("screen_viewed_1", "committed") == 41).then_some(())
