@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::audit;
 use crate::config::Flag;
 use crate::query::Format;
 use crate::replay;
@@ -19,8 +20,10 @@ pub(crate) mod exit {
     pub(crate) const SCHEMA_REFUSED: u8 = 2;
     /// `replay --strict`: some bad events are still invalid.
     pub(crate) const STILL_INVALID: u8 = 3;
-    /// `warehouse status --until`: not everything is loaded yet.
+    /// `warehouse status --until`, `audit`: not everything is there yet.
     pub(crate) const NOT_YET: u8 = 4;
+    /// `audit`: events are lost, or there twice.
+    pub(crate) const UNBALANCED: u8 = 5;
     /// The command line is wrong (`EX_USAGE`).
     pub(crate) const USAGE: u8 = 64;
     /// The configuration is wrong (`EX_CONFIG`).
@@ -29,7 +32,7 @@ pub(crate) mod exit {
 
 const AFTER: &str = "\
 Exit codes: 0 success; 1 failure, or something checked is invalid; 2 a schema is refused; 3 `replay --strict`: some
-events are still invalid; 4 `warehouse status --until`: not all is loaded yet; 64 wrong usage; 78 wrong configuration. Every setting can also stand in the environment: HEADGATE__GATEWAY__LISTEN sets gateway.listen.";
+events are still invalid; 4 `warehouse status --until`, `audit`: not all is there yet; 5 `audit`: it does not balance; 64 wrong usage; 78 wrong configuration. Every setting can also stand in the environment: HEADGATE__GATEWAY__LISTEN sets gateway.listen.";
 
 /// A streaming event ingestion gateway: validated events over HTTP, durable streams, exactly-once Parquet tables.
 #[derive(Debug, Parser)]
@@ -76,6 +79,8 @@ pub(crate) enum Command {
     /// Works with the warehouse that follows the landed tables
     #[command(subcommand)]
     Warehouse(warehouse::Command),
+    /// Balances what was published, landed and loaded of each table and hour, and names what is missing
+    Audit(audit::Arguments),
     /// Works with event schemas
     #[command(subcommand)]
     Schemas(Schemas),

@@ -1,6 +1,7 @@
 //! The `headgate` command: parses the command line, loads the configuration, runs one command, and turns its outcome
 //! into an exit code.
 
+mod audit;
 mod bench;
 mod cause;
 mod cli;
@@ -114,6 +115,10 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Warehouse(command) => {
             log_to_stderr("warn")?;
             runtime()?.block_on(warehouse::run(command, &loaded.config))
+        }
+        Command::Audit(args) => {
+            log_to_stderr("warn")?;
+            runtime()?.block_on(audit::run(args, &loaded.config))
         }
         Command::Loadtest(args) => {
             log_to_stderr("warn")?;

@@ -12,7 +12,7 @@ mod opened;
 mod reload;
 mod running;
 mod signals;
-mod stream;
+pub(crate) mod stream;
 
 use std::fmt;
 use std::time::Duration;

@@ -19,7 +19,8 @@ use headgate_sink::store::Store;
 use headgate_sink::table::Table;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
-use self::engine::{Engine, lake_url};
+pub(crate) use self::engine::Engine;
+use self::engine::lake_url;
 use self::lake::{LakeFile, LakeTable};
 use self::objects::Objects;
 pub(crate) use self::output::Format;
@@ -64,7 +65,7 @@ async fn statements(engine: &Engine, sql: &str, format: Format, rows_max: usize)
 }
 
 /// The engine over what has landed now.
-async fn open(config: &Config) -> Result<Engine> {
+pub(crate) async fn open(config: &Config) -> Result<Engine> {
     let (store, snapshot) = landed(config).await?;
     let mut tables = BTreeMap::new();
     let mut unreadable = BTreeMap::new();
@@ -153,7 +154,7 @@ fn with_declared(landed: SchemaRef, declared: Option<&SchemaRef>) -> SchemaRef {
 }
 
 /// An empty answer would hide that the wrong directory was asked.
-fn exists(config: &Config) -> Result<()> {
+pub(crate) fn exists(config: &Config) -> Result<()> {
     let dir = &config.data_dir;
     anyhow::ensure!(
         config.store.kind == StoreKind::S3 || dir.is_dir(),

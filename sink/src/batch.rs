@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use bytes::Bytes;
 use headgate_stream::log::{Partition, Position, Records};
 
-use crate::commit::Range;
+use crate::commit::{Gap, Range};
 
 /// When a batch is cut.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,7 @@ impl Cause {
 pub(crate) struct Batch {
     records: Vec<Records>,
     ranges: BTreeMap<Partition, (Position, Position)>,
+    gaps: Vec<Gap>,
     bytes: u64,
     rows: u64,
     /// When each delivery has waited long enough.
@@ -67,6 +68,11 @@ impl Batch {
         self.due.push(due);
         self.deadline = Some(self.deadline.map_or(due, |first| first.min(due)));
         self.records.push(records);
+    }
+
+    /// Notes what is missing right before the delivery that was pushed last: it is in no other commit than that one.
+    pub(crate) fn lacks(&mut self, gap: Gap) {
+        self.gaps.push(gap);
     }
 
     /// Whether it must be cut now, and why. A batch without records is never cut: it can wait for some.
@@ -101,6 +107,7 @@ impl Batch {
         self.records.retain(stays);
         self.deadline = self.due.iter().min().copied();
         self.ranges.retain(|partition, _| !gone.contains(partition));
+        self.gaps.retain(|gap| !gone.contains(&gap.partition));
         self.bytes = self.records.iter().map(bytes_of).sum();
         self.rows = self.records.iter().map(|r| r.values.len() as u64).sum();
     }
@@ -120,6 +127,11 @@ impl Batch {
 
     pub(crate) fn records(&self) -> &[Records] {
         &self.records
+    }
+
+    /// What its ranges lack.
+    pub(crate) fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     /// What a commit of this batch covers.

@@ -7,6 +7,7 @@
 //! sink must have read n - 1, so two sinks can never land the same range: one of them finds the other's record in its
 //! place. No lease, no lock, no clock is involved. `docs/adr/0003-commit-log.md`.
 
+pub mod account;
 mod check;
 mod checkpoint;
 #[cfg(feature = "redshift")]
@@ -90,6 +91,9 @@ pub(crate) struct Record {
     pub(crate) uncovered: Uncovered,
     /// The files that count from now on.
     pub(crate) files: Vec<File>,
+    /// What retention removed of the ranges before a sink read it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gaps: Vec<Gap>,
     /// The paths of files that `files` hold the rows of: they no longer count. Compactors' records alone have some.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) replaces: Vec<String>,
@@ -104,6 +108,18 @@ pub(crate) struct Range {
     pub(crate) follows: Position,
     /// The partition's tail from this record on.
     pub(crate) ends: Position,
+}
+
+/// Records of a partition that were gone before they could land: the first of them came right behind `after`, which the
+/// range that they are in follows or reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The partition.
+    pub partition: Partition,
+    /// The last position that was read before.
+    pub after: Position,
+    /// How many they were, where the stream could tell.
+    pub records: Option<u64>,
 }
 
 /// A partition's tail.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ages::Ages,
     batch::{Batch, Cause},
-    commit::{self, Log, Range},
+    commit::{self, Gap, Log, Range},
     config::Config,
     land::{Landed, Lander},
     metrics::Metrics,
@@ -55,6 +55,8 @@ pub(crate) struct Consumer {
     filling: Batch,
     landing: Option<Landing>,
     assigned: BTreeSet<Partition>,
+    /// What retention removed right before what comes next of a partition.
+    gaps: Vec<Gap>,
     /// Assigned, and waiting to be told where to start.
     to_seek: Vec<Partition>,
     lag: Interval,
@@ -79,6 +81,7 @@ impl Consumer {
             filling: Batch::default(),
             landing: None,
             assigned: BTreeSet::new(),
+            gaps: Vec::new(),
             to_seek: Vec::new(),
             lag,
             unavailable: None,
@@ -169,6 +172,7 @@ impl Consumer {
                 tracing::info!(?partitions, "revoked");
                 self.filling.drop_partitions(&partitions);
                 self.to_seek.retain(|p| !partitions.contains(p));
+                self.gaps.retain(|gap| !partitions.contains(&gap.partition));
                 for partition in &partitions {
                     self.assigned.remove(partition);
                     self.metrics.revoked(&self.stream.name, partition);
@@ -176,7 +180,10 @@ impl Consumer {
             }
             Delivery::Records(records) => {
                 let age = self.ages.of(&records.values, || self.lander.tables());
+                let partition = records.partition.clone();
                 self.filling.push(records, Instant::now().into_std() + age);
+                let of_it = self.gaps.extract_if(.., |gap| gap.partition == partition);
+                of_it.for_each(|gap| self.filling.lacks(gap));
             }
             Delivery::Gap {
                 partition,
@@ -185,6 +192,11 @@ impl Consumer {
             } => {
                 tracing::error!(%partition, %after, ?records, "retention removed records that never landed");
                 self.metrics.gap(&self.stream.name, &partition, records);
+                self.gaps.push(Gap {
+                    partition,
+                    after,
+                    records,
+                });
             }
         }
         self.metrics.filling(&self.filling);
@@ -206,6 +218,8 @@ impl Consumer {
             let tail = log.tail(&partition);
             tracing::debug!(%partition, %tail, "reading from the log's tail");
             self.reader.seek(&partition, &tail);
+            // What is missing behind the tail is told again.
+            self.gaps.retain(|gap| gap.partition != partition);
             if tail != Position::start() {
                 self.reader.passed(&partition, &tail);
             }

@@ -83,6 +83,7 @@ impl Lander {
             committed_ms: (self.clock)().div_euclid(1_000),
             ranges: batch.ranges(),
             files,
+            gaps: batch.gaps().to_vec(),
             replaces: Vec::new(),
         };
         let deadline = begun + Duration::from_millis(self.config.orphan_grace_ms / 2);

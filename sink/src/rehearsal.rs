@@ -64,6 +64,7 @@ fn proposal(log: &Log, commit: u64) -> Proposal {
         committed_ms: 0,
         ranges: (0..PARTITIONS).map(range).collect(),
         files: vec![file],
+        gaps: Vec::new(),
         replaces: Vec::new(),
     }
 }

@@ -119,6 +119,7 @@ async fn sweep_files(store: &dyn Store, cuts: &Cuts) -> Result<u64, commit::Erro
         Named::Counts { file, .. } => old.mark(&file.path, Fate::Kept),
         Named::Replaced { path, at_ms } if at_ms >= cuts.replaced_ms => old.mark(path, Fate::Kept),
         Named::Replaced { path, .. } => old.mark(path, Fate::Gone),
+        Named::Log { .. } => {}
     })
     .await?;
     if old.fates.iter().all(|fate| *fate == Fate::Kept) {

@@ -8,6 +8,7 @@
 //!
 //! Start reading at `loader`, then `load`.
 
+mod audit;
 mod catalog;
 mod compacted;
 mod config;
@@ -44,11 +45,8 @@ use std::{
 use headgate_schemas::registry::SharedRegistry;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    catalog::Catalog, data_api::DataApiSession, layouts::Layouts, load::Worker, loader::Running,
-    metrics::Metrics, names::Names, postgres::PostgresSession, session::Session,
-};
 pub use self::{
+    audit::{Away, Books, LoadBooks, TableBooks},
     config::{Config, Connection, DataApi, Kind, Postgres, Reader, TableConfig, Tls},
     ledger::{Counts, SetAside},
     metrics::CATALOG,
@@ -56,6 +54,10 @@ pub use self::{
     reload::{ReloadError, Reloaded},
     report::{Planned, Retried, TableStatus},
     session::Error as SessionError,
+};
+use self::{
+    catalog::Catalog, data_api::DataApiSession, layouts::Layouts, load::Worker, loader::Running,
+    metrics::Metrics, names::Names, postgres::PostgresSession, session::Session,
 };
 use crate::{clock::Clock, commit, health::Health, store::Store};
 

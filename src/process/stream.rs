@@ -18,10 +18,10 @@ use crate::config::{Config, OnUnavailable, StreamKind};
 const JOURNAL_READERS: &str = "sink";
 
 /// What Kafka's events are called in the commit log and in metrics, whatever their topics are.
-const KAFKA_EVENTS: &str = "events";
+pub(crate) const KAFKA_EVENTS: &str = "events";
 
 /// The same of rejected events.
-const KAFKA_BAD_EVENTS: &str = "bad_events";
+pub(crate) const KAFKA_BAD_EVENTS: &str = "bad_events";
 
 /// Where a process's events go and come from.
 pub(crate) struct Stream {

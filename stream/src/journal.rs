@@ -14,6 +14,7 @@
 mod active;
 mod commit;
 mod config;
+mod ends;
 mod error;
 #[cfg(test)]
 mod faults;
@@ -53,7 +54,12 @@ use self::{
     state::{Core, PartitionLog, PartitionState, TopicLog},
     writer::JournalWriter,
 };
-pub use self::{config::Config, error::Error};
+pub use self::{
+    config::Config,
+    ends::{Ends, ends},
+    error::Error,
+    fetch::offset_after,
+};
 use crate::{
     log::{Reader, StreamId, Topic, Writer},
     metrics::Metrics,

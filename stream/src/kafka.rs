@@ -50,6 +50,7 @@ pub use self::{
     error::Error,
     metrics::CATALOG,
     msk_iam::MskIam,
+    position::offset_after,
     ranges::Range,
 };
 use crate::{

@@ -231,7 +231,8 @@ pub(crate) struct Up {
 }
 
 impl Up {
-    fn start(site: &Site, command: &mut Command) -> Self {
+    /// Waits until what the command starts on the site takes events.
+    pub(crate) fn start(site: &Site, command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the binary starts");
         let file = site.data_dir().join("run/addresses.json");
         let addresses = addresses(&mut child, &file);

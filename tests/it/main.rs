@@ -1,6 +1,7 @@
 //! The whole system from outside: the real binary, its real server, its real files.
 
 mod abuse;
+mod audit;
 mod cluster;
 mod compact;
 mod config;

@@ -124,7 +124,17 @@ impl Warehouse {
         self.site.up_with(&all)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Another setting for all processes that are started from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
+    }
+
+    /// The data directory of its processes.
+    pub(crate) fn data_dir(&self) -> std::path::PathBuf {
+        self.site.data_dir()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.site.command();
         let environment = self.environment.iter().map(|(name, value)| (name, value));
         command
@@ -276,7 +286,8 @@ impl Warehouse {
     }
 }
 
-fn event(number: u64) -> Value {
+/// An event of its own number.
+pub(crate) fn event(number: u64) -> Value {
     json!({"id": format!("e{number}"), "type": "screen_viewed", "userid": format!("u{number}"),
            "data": {"name": format!("screen_{number}")}})
 }

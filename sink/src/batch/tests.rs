@@ -124,3 +124,22 @@ fn the_delivery_that_may_wait_least_decides_until_it_is_taken_away() {
     batch.drop_partitions(&[Partition::new("1")]);
     assert_eq!(batch.deadline(), Some(start + AGE));
 }
+
+#[test]
+fn what_a_batch_lacks_goes_with_its_partition() {
+    let start = Instant::now();
+    let mut batch = Batch::default();
+    for partition in ["0", "1"] {
+        batch.push(records(partition, 5, &[1]), start + AGE);
+        batch.lacks(Gap {
+            partition: Partition::new(partition),
+            after: Position::from_number(5),
+            records: Some(3),
+        });
+    }
+    batch.drop_partitions(&[Partition::new("0")]);
+    let [gap] = batch.gaps() else {
+        panic!("{:?}", batch.gaps())
+    };
+    assert_eq!(gap.partition, Partition::new("1"));
+}

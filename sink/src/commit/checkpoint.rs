@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use headgate_stream::log::StreamId;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, File, Record, Tail, VERSION, read_json};
+use super::{Error, File, Gap, Record, Tail, VERSION, read_json};
 use crate::store::{self, Store};
 
 /// A checkpoint is due when the commits since the last one name this many files, however few they are:
@@ -57,6 +57,8 @@ pub(crate) struct Commit {
     pub(crate) committed_ms: i64,
     pub(crate) files: Vec<File>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gaps: Vec<Gap>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) replaces: Vec<String>,
 }
 
@@ -65,6 +67,7 @@ impl From<Record> for Commit {
         Self {
             committed_ms: record.committed_ms,
             files: record.files,
+            gaps: record.gaps,
             replaces: record.replaces,
         }
     }

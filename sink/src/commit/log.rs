@@ -10,7 +10,8 @@ use headgate_stream::log::{Partition, Position, StreamId};
 use tokio::time::sleep;
 
 use super::{
-    Error, File, Range, Record, VERSION, broken, folder, head::Head, read_json, record_path, tail,
+    Error, File, Gap, Range, Record, VERSION, broken, folder, head::Head, read_json, record_path,
+    tail,
 };
 use crate::{
     backoff::Backoff,
@@ -59,6 +60,8 @@ pub(crate) struct Proposal {
     pub(crate) ranges: Vec<Range>,
     /// The files, all durable already.
     pub(crate) files: Vec<File>,
+    /// What the ranges lack.
+    pub(crate) gaps: Vec<Gap>,
     /// The files whose rows they hold.
     pub(crate) replaces: Vec<String>,
 }
@@ -185,6 +188,7 @@ impl Log {
             tails: self.head.tails_with(&proposal.ranges),
             uncovered: self.head.uncovered_with(files, self.checkpoint_commits),
             files: proposal.files.clone(),
+            gaps: proposal.gaps.clone(),
             replaces: proposal.replaces.clone(),
         }
     }

@@ -95,6 +95,8 @@ pub async fn each_file(
 pub(crate) enum Named<'a> {
     /// It counts.
     Counts { table: &'a str, file: DataFile },
+    /// All that follows is of this log, up to this commit.
+    Log { log: &'a str, newest: u64 },
     /// A compactor replaced it at that time, by its clock; it is there for a while.
     Replaced { path: &'a str, at_ms: i64 },
 }
@@ -124,7 +126,8 @@ pub(crate) async fn each_named(
         );
     };
     spans::each_commit(store, &compact, newest, &mut each).await?;
-    let mut counts = |file: File, committed_ms| {
+    type Visit<'v> = &'v mut (dyn FnMut(Named<'_>) + Send);
+    let counts = |visit: Visit<'_>, file: File, committed_ms| {
         if !replaced.contains(&hash(&file.path)) {
             let (table, file) = data_file(file, committed_ms);
             visit(Named::Counts {
@@ -134,16 +137,17 @@ pub(crate) async fn each_named(
         }
     };
     for (file, committed_ms) in compacted {
-        counts(file, committed_ms);
+        counts(visit, file, committed_ms);
     }
     for log in logs(store).await? {
         if log == compact {
             continue;
         }
         let newest = tail::newest(store, &log).await?;
+        visit(Named::Log { log: &log, newest });
         let mut each = |commit: Commit| {
             for file in commit.files {
-                counts(file, commit.committed_ms);
+                counts(visit, file, commit.committed_ms);
             }
         };
         spans::each_commit(store, &log, newest, &mut each).await?;

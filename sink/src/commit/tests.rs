@@ -48,6 +48,7 @@ fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
             received_max_ms: 0,
             text_bytes_max: None,
         }],
+        gaps: vec![],
         replaces: vec![],
     }
 }

@@ -75,6 +75,7 @@ impl Compactor {
                 ends: next(follows),
                 follows: follows.clone(),
             }],
+            gaps: Vec::new(),
             replaces: set.files.iter().map(|file| file.path.clone()).collect(),
             files,
         };

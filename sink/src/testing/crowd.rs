@@ -132,6 +132,7 @@ fn proposal(log: &Log, sink: u32, n: u64) -> Proposal {
             received_max_ms: 0,
             text_bytes_max: None,
         }],
+        gaps: Vec::new(),
         replaces: Vec::new(),
     }
 }

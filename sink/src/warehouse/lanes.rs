@@ -53,6 +53,8 @@ struct Beyond {
     first: u64,
     /// About so many files of the table they name.
     files: usize,
+    /// About so many rows are in them.
+    rows: u64,
 }
 
 /// A log, as far as it was read.
@@ -61,6 +63,15 @@ struct Reading {
     read: u64,
     /// What the ledger says is loaded of all tables.
     watermark: u64,
+}
+
+/// What waits of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) files: usize,
+    pub(super) rows: u64,
+    /// When the oldest file was committed, in ms since the epoch.
+    pub(super) oldest_ms: Option<i64>,
 }
 
 /// All that waits.
@@ -155,7 +166,10 @@ impl Lanes {
                 beyond: None,
             });
             match &mut lane.beyond {
-                Some(beyond) => beyond.files += files.len(),
+                Some(beyond) => {
+                    beyond.files += files.len();
+                    beyond.rows += rows(&files);
+                }
                 None => lane.queue.add(commit.sequence, commit.committed_ms, files),
             }
         }
@@ -203,10 +217,13 @@ impl Lanes {
         for commit in commits {
             let files = commit.files.into_iter();
             let files: Vec<File> = files.filter(|file| file.table == key.table).collect();
-            let left = lane.beyond.map_or(0, |beyond| beyond.files);
+            let (files_left, rows_left) = lane
+                .beyond
+                .map_or((0, 0), |beyond| (beyond.files, beyond.rows));
             lane.beyond = (commit.sequence < read).then_some(Beyond {
                 first: commit.sequence + 1,
-                files: left.saturating_sub(files.len()),
+                files: files_left.saturating_sub(files.len()),
+                rows: rows_left.saturating_sub(rows(&files)),
             });
             if commit.sequence > lane.follows && !files.is_empty() {
                 lane.queue.add(commit.sequence, commit.committed_ms, files);
@@ -214,13 +231,14 @@ impl Lanes {
         }
     }
 
-    /// What waits of each table: files, and when the oldest was committed.
-    pub(super) fn waiting(&self) -> BTreeMap<&str, (usize, Option<i64>)> {
-        let mut tables: BTreeMap<&str, (usize, Option<i64>)> = BTreeMap::new();
+    /// What waits of each table.
+    pub(super) fn waiting(&self) -> BTreeMap<&str, Waiting> {
+        let mut tables: BTreeMap<&str, Waiting> = BTreeMap::new();
         for (key, lane) in &self.lanes {
-            let (files, oldest) = tables.entry(&key.table).or_default();
-            *files += lane.queue.files() + lane.beyond.map_or(0, |beyond| beyond.files);
-            *oldest = match (*oldest, lane.queue.oldest_ms()) {
+            let waiting = tables.entry(&key.table).or_default();
+            waiting.files += lane.queue.files() + lane.beyond.map_or(0, |beyond| beyond.files);
+            waiting.rows += rows(lane.queue.each()) + lane.beyond.map_or(0, |beyond| beyond.rows);
+            waiting.oldest_ms = match (waiting.oldest_ms, lane.queue.oldest_ms()) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
@@ -396,10 +414,13 @@ impl Lane {
         let Some((first, files)) = self.queue.shed(self.queue.files() / 2) else {
             return false;
         };
-        let more = self.beyond.map_or(0, |beyond| beyond.files);
+        let (more_files, more_rows) = self
+            .beyond
+            .map_or((0, 0), |beyond| (beyond.files, beyond.rows));
         self.beyond = Some(Beyond {
             first,
-            files: files + more,
+            files: files.len() + more_files,
+            rows: rows(&files) + more_rows,
         });
         true
     }
@@ -414,6 +435,10 @@ impl Lane {
         self.not_before = None;
         self.backoff = Backoff::new(PAUSE_MIN, pause_max);
     }
+}
+
+fn rows<'a>(files: impl IntoIterator<Item = &'a File>) -> u64 {
+    files.into_iter().map(|file| file.rows).sum()
 }
 
 #[cfg(test)]
@@ -501,7 +526,7 @@ mod tests {
         lanes.add("l/1", commit(42, &["stuck", "a"]), |_| true);
         let waiting = |lanes: &Lanes| {
             let waiting = lanes.waiting();
-            (waiting["stuck"].0, waiting["a"].0)
+            (waiting["stuck"].files, waiting["a"].files)
         };
         assert_eq!(waiting(&lanes), (41, 2), "what was forgotten waits too");
         assert_eq!(lanes.forgotten(5), [], "there is a load's worth");

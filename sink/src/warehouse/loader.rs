@@ -230,7 +230,7 @@ impl Running {
                 Ended::Loaded(plan.ends)
             }
             Done::Expired => {
-                self.metrics.ended(table, "expired");
+                self.metrics.unloaded(plan, "expired");
                 Ended::Loaded(plan.ends)
             }
             Done::Beaten(ends) => {
@@ -272,8 +272,8 @@ impl Running {
 
     fn tell(&self) {
         let now_ms = self.now_ms();
-        for (table, (files, oldest_ms)) in self.lanes.waiting() {
-            self.metrics.waiting(table, files, oldest_ms, now_ms);
+        for (table, waiting) in self.lanes.waiting() {
+            self.metrics.waiting(table, &waiting, now_ms);
         }
     }
 

@@ -7,7 +7,7 @@ use prometheus::{
     Registry,
 };
 
-use super::{ledger::Counts, plan::Plan};
+use super::{lanes::Waiting, ledger::Counts, plan::Plan};
 
 const SECONDS: [f64; 12] = [
     0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0,
@@ -47,10 +47,23 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         "Committed data files that are not in the warehouse yet.",
     ),
     (
+        "headgate_warehouse_waiting_rows",
+        "gauge",
+        &["table"],
+        "Rows in them.",
+    ),
+    (
+        "headgate_warehouse_unloaded_rows_total",
+        "counter",
+        &["table", "result"],
+        "Committed rows that loads passed over: set_aside (the warehouse refused their files), expired (older than the table \
+         keeps rows).",
+    ),
+    (
         "headgate_warehouse_waiting_seconds",
         "gauge",
         &["table"],
-        "Time since the oldest of them was committed; 0 when there is none.",
+        "Time since the oldest of the waiting files was committed; 0 when there is none.",
     ),
     (
         "headgate_warehouse_freshness_seconds",
@@ -86,6 +99,8 @@ pub(super) struct Metrics {
     duplicates: IntCounterVec,
     discards: IntCounterVec,
     waiting_files: IntGaugeVec,
+    waiting_rows: IntGaugeVec,
+    unloaded: IntCounterVec,
     waiting_seconds: GaugeVec,
     freshness: HistogramVec,
     load: Histogram,
@@ -106,11 +121,13 @@ impl Metrics {
             duplicates: counters(registry, 2)?,
             discards: counters(registry, 3)?,
             waiting_files: register(registry, IntGaugeVec::new(opts(4), CATALOG[4].2)?)?,
-            waiting_seconds: register(registry, GaugeVec::new(opts(5), CATALOG[5].2)?)?,
-            freshness: register(registry, histogram(6)?)?,
-            load: register(registry, histogram(7)?)?.with_label_values(&none),
-            calls: counters(registry, 8)?,
-            errors: counters(registry, 9)?.with_label_values(&none),
+            waiting_rows: register(registry, IntGaugeVec::new(opts(5), CATALOG[5].2)?)?,
+            unloaded: counters(registry, 6)?,
+            waiting_seconds: register(registry, GaugeVec::new(opts(7), CATALOG[7].2)?)?,
+            freshness: register(registry, histogram(8)?)?,
+            load: register(registry, histogram(9)?)?.with_label_values(&none),
+            calls: counters(registry, 10)?,
+            errors: counters(registry, 11)?.with_label_values(&none),
         })
     }
 
@@ -124,6 +141,13 @@ impl Metrics {
         self.discards
             .with_label_values(&table)
             .inc_by(counts.discarded);
+        // The load left out files that were too old.
+        let expired = plan.rows().saturating_sub(counts.copied);
+        if expired > 0 {
+            self.unloaded
+                .with_label_values(&[table[0], "expired"])
+                .inc_by(expired);
+        }
         if let Some(oldest_ms) = plan.files.iter().map(|file| file.received_min_ms).min() {
             let age_ms = now_ms.saturating_sub(oldest_ms).max(0);
             self.freshness
@@ -137,15 +161,27 @@ impl Metrics {
         self.loads.with_label_values(&[table, result]).inc();
     }
 
+    /// The plan's rows are not loaded, and are not waited for.
+    pub(super) fn unloaded(&self, plan: &Plan, result: &str) {
+        self.ended(&plan.table, result);
+        let unloaded = self
+            .unloaded
+            .with_label_values(&[plan.table.as_str(), result]);
+        unloaded.inc_by(plan.rows());
+    }
+
     /// A load took so long, however it ended.
     pub(super) fn took(&self, time: Duration) {
         self.load.observe(time.as_secs_f64());
     }
 
     /// What of a table waits to be loaded.
-    pub(super) fn waiting(&self, table: &str, files: usize, oldest_ms: Option<i64>, now_ms: i64) {
-        let files = i64::try_from(files).unwrap_or(i64::MAX);
+    pub(super) fn waiting(&self, table: &str, waiting: &Waiting, now_ms: i64) {
+        let files = i64::try_from(waiting.files).unwrap_or(i64::MAX);
         self.waiting_files.with_label_values(&[table]).set(files);
+        let rows = i64::try_from(waiting.rows).unwrap_or(i64::MAX);
+        self.waiting_rows.with_label_values(&[table]).set(rows);
+        let oldest_ms = waiting.oldest_ms;
         let age_ms = oldest_ms.map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms).max(0));
         self.waiting_seconds
             .with_label_values(&[table])

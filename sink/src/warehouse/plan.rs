@@ -77,18 +77,18 @@ impl Queue {
         }
     }
 
-    /// Forgets the newest commits until at most so many files wait, or one commit's; the first that was forgotten, and how
-    /// many files all of them have.
-    pub(super) fn shed(&mut self, files_max: usize) -> Option<(u64, usize)> {
-        let mut shed: Option<(u64, usize)> = None;
+    /// Forgets the newest commits until at most so many files wait, or one commit's; the first that was forgotten, and the
+    /// files of all of them.
+    pub(super) fn shed(&mut self, files_max: usize) -> Option<(u64, Vec<File>)> {
+        let (mut first, mut shed) = (None, Vec::new());
         while self.files > files_max && self.waiting.len() > 1 {
             let last = self.waiting.pop_back()?;
-            let files = last.files.len();
-            self.files -= files;
+            self.files -= last.files.len();
             self.bytes -= bytes(&last.files);
-            shed = Some((last.sequence, shed.map_or(0, |(_, more)| more) + files));
+            first = Some(last.sequence);
+            shed.extend(last.files);
         }
-        shed
+        Some((first?, shed))
     }
 
     /// The first commit that waits.

@@ -32,15 +32,20 @@ struct Place {
     at: u64,
 }
 
+/// The offset of the first record behind a position, 0 at the start: what an audit counts records by. `None`: no position
+/// of a journal.
+pub fn offset_after(position: &Position) -> Option<u64> {
+    match position.as_str() {
+        "" => Some(0),
+        text => text.parse::<u64>().ok()?.checked_add(1),
+    }
+}
+
 impl Cursor {
     /// Right after the position.
     pub(super) fn after(position: &Position) -> Self {
-        let next = position
-            .as_str()
-            .parse()
-            .map_or(0, |offset: u64| offset.saturating_add(1));
         Self {
-            next,
+            next: offset_after(position).unwrap_or(0),
             follows: position.clone(),
             place: None,
         }

@@ -43,6 +43,20 @@ pub(super) fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
+/// The topic's description as it is; `None`: there is no such topic.
+pub(super) fn found_meta(dir: &Path) -> Result<Option<Meta>, Error> {
+    let path = dir.join("meta.json");
+    let found: Option<Meta> = read_json(&path)?;
+    match found {
+        Some(meta) if meta.format != FORMAT => Err(Error::Format {
+            path,
+            found: meta.format,
+            known: FORMAT,
+        }),
+        found => Ok(found),
+    }
+}
+
 /// The topic's description; made when there is none, and changed when more partitions are wanted.
 pub(super) fn topic_meta(dir: &Path, partitions: u32) -> Result<Meta, Error> {
     make_dir(dir)?;

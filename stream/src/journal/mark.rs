@@ -36,14 +36,7 @@ impl Mark {
             .truncate(false)
             .open(&path);
         let file = file.map_err(Error::io("open", &path))?;
-        let mut bytes = [0; MARK_BYTES];
-        let whole = match file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
-            Err(source) => return Err(Error::io("read", &path)(source)),
-        };
-        let next = u64::from_le_bytes(bytes[..8].try_into().unwrap_or_default());
-        let known = (whole && encode(next, seed) == bytes).then_some(next);
+        let known = told(&file, seed).map_err(Error::io("read", &path))?;
         Ok((Self { file, seed }, known))
     }
 
@@ -56,6 +49,27 @@ impl Mark {
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
+}
+
+/// What the mark of a partition says, which another process may be writing; none when there is none, or it is not whole.
+pub(super) fn look(dir: &Path, seed: Seed) -> Result<Option<u64>, Error> {
+    let path = dir.join("durable");
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(Error::io("open", &path))?,
+    };
+    told(&file, seed).map_err(Error::io("read", &path))
+}
+
+fn told(file: &File, seed: Seed) -> io::Result<Option<u64>> {
+    let mut bytes = [0; MARK_BYTES];
+    let whole = match file.read_exact_at(&mut bytes, 0) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+        Err(error) => return Err(error),
+    };
+    let next = u64::from_le_bytes(bytes[..8].try_into().unwrap_or_default());
+    Ok((whole && encode(next, seed) == bytes).then_some(next))
 }
 
 fn encode(next: u64, seed: Seed) -> [u8; MARK_BYTES] {
@@ -76,7 +90,9 @@ mod tests {
         let seed = Seed::new("i", 0);
         let (mark, before) = Mark::open(dir.path(), seed).unwrap();
         assert_eq!(before, None);
+        assert_eq!(look(&dir.path().join("none"), seed).unwrap(), None);
         mark.write(7).unwrap();
+        assert_eq!(look(dir.path(), seed).unwrap(), Some(7));
         assert_eq!(Mark::open(dir.path(), seed).unwrap().1, Some(7));
         mark.file.write_all_at(b"x", 3).unwrap();
         assert_eq!(Mark::open(dir.path(), seed).unwrap().1, None);

@@ -64,6 +64,15 @@ pub(super) fn mark(position: &Position) -> Result<Option<Mark>, String> {
         .ok_or_else(|| format!("{text:?} is no position of Kafka"))
 }
 
+/// The offset of the first record behind a position, 0 at the start: what an audit counts records by. Transactions and
+/// compaction leave holes among offsets. `None`: no position of Kafka.
+pub fn offset_after(position: &Position) -> Option<u64> {
+    match mark(position).ok()? {
+        None => Some(0),
+        Some(mark) => u64::try_from(mark.offset).ok()?.checked_add(1),
+    }
+}
+
 /// The partition's name: stable, and another one once the topic was made anew and its number raised. `+` is in no
 /// topic's name.
 pub(super) fn partition(topic: &str, recreated: u32, index: i32) -> Partition {
@@ -104,6 +113,13 @@ mod tests {
         for text in ["7", "1.2", "1.2.3.4", "-1.0.0", "1.2.4294967296", "x"] {
             assert!(mark(&Position::new(text)).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn records_are_counted_from_the_start_and_from_behind_a_record() {
+        assert_eq!(offset_after(&Position::start()), Some(0));
+        assert_eq!(offset_after(&Position::new("9.1.2")), Some(10));
+        assert_eq!(offset_after(&Position::new("9")), None);
     }
 
     #[test]

@@ -62,6 +62,14 @@ impl Kafka {
         })
     }
 
+    /// The names of all topics of the cluster that this client may see.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when no broker answers.
+    pub fn topics(&self) -> Result<Vec<String>, Error> {
+        Cluster::open(&self.config, &self.metrics)?.topics()
+    }
+
     /// What there is of the topics now: every partition, from its oldest offset to its end.
     ///
     /// # Errors
@@ -144,6 +152,16 @@ impl Cluster<'_> {
         numbers
             .filter(|numbers: &Vec<i32>| !numbers.is_empty())
             .ok_or_else(|| Error::NoTopic(topic.to_owned()))
+    }
+
+    fn topics(&self) -> Result<Vec<String>, Error> {
+        let metadata = self.inquirer().fetch_metadata(None, self.rest());
+        let metadata = metadata.map_err(|error| self.unreachable(&error.to_string()))?;
+        let names = metadata
+            .topics()
+            .iter()
+            .map(|topic| topic.name().to_owned());
+        Ok(names.collect())
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {

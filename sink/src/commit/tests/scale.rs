@@ -34,6 +34,7 @@ impl LongLog {
         let commit = |n: u64| checkpoint::Commit {
             committed_ms: 1,
             files: proposal(&n.to_string(), vec![]).files,
+            gaps: vec![],
             replaces: vec![],
         };
         let tail = |n: u64| Tail {
@@ -56,6 +57,7 @@ impl LongLog {
                     due: n % self.checkpoint_every == 0,
                 },
                 files: commit(n).files,
+                gaps: vec![],
                 replaces: vec![],
             })
         } else if path == checkpoint::path(&log, n) && n % self.checkpoint_every == 0 {

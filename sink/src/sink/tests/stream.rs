@@ -10,7 +10,10 @@ use tracing::{
 };
 
 use super::*;
-use crate::TableConfig;
+use crate::{
+    TableConfig,
+    commit::{Gap, account},
+};
 
 /// Keeps what is logged as errors.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +96,15 @@ async fn what_retention_removed_before_it_landed_is_counted_logged_as_an_error_a
         told.contains("partition=0") && told.contains("Some(20)"),
         "{told}"
     );
+    // The log names it for good.
+    let log = |_: &str| false;
+    let account = account::read(&world.store, &(0..1), log).await.unwrap();
+    let gap = Gap {
+        partition,
+        after: Position::from_number(29),
+        records: Some(20),
+    };
+    assert_eq!(account.logs[0].gaps, [gap]);
     let landed = world.landed().await;
     let expected = (0..30)
         .chain(50..60)

@@ -46,7 +46,7 @@ impl Running {
         self.refused.remove(&lane);
         match self.worker.set_aside(plan, &message).await {
             Ok(Done::Loaded(_) | Done::Expired) => {
-                self.metrics.ended(&plan.table, "set_aside");
+                self.metrics.unloaded(plan, "set_aside");
                 tracing::error!(
                     table = plan.table,
                     id,
