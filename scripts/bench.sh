@@ -88,18 +88,32 @@ bench_landing() {
     topic_bytes "$(jq '.[0].events' "$bench_dir/landing.json")"
 }
 
-# What docs/capacity.md is computed from.
+# keep_figures JQ...: puts figures of a run among those that docs/capacity.md is computed from.
 keep_figures() {
+    local kept="$docs/figures/capacity.json"
     mkdir -p "$docs/figures"
-    jq -n --slurpfile kafka "$bench_dir/kafka.json" --slurpfile landing "$bench_dir/landing.json" \
-        --slurpfile topic "$bench_dir/topic.json" --slurpfile requests "$bench_dir/requests.json" '{
+    [ -e "$kept" ] || cp docs/figures/capacity.json "$kept"
+    jq "$@" "$kept" >"$kept.new" && mv "$kept.new" "$kept"
+    python3 scripts/capacity.py "$kept" >"$docs/capacity.md"
+}
+
+# shellcheck disable=SC2016
+keep_cluster_figures() {
+    keep_figures --slurpfile kafka "$bench_dir/kafka.json" --slurpfile landing "$bench_dir/landing.json" \
+        --slurpfile topic "$bench_dir/topic.json" --slurpfile requests "$bench_dir/requests.json" '. + {
             gateway_us_per_event: $kafka[0][0].us_per_event,
             sink_us_per_event: $landing[0][0].us_per_event,
             parquet_bytes_per_event: $landing[0][0].bytes_per_event,
             kafka_bytes_per_event: $topic[0].kafka_bytes_per_event,
             requests: $requests[0]
-        }' >"$docs/figures/capacity.json"
-    python3 scripts/capacity.py "$docs/figures/capacity.json" >"$docs/capacity.md"
+        }'
+}
+
+# Of the run with more loads: what a start asks the warehouse counts for less.
+# shellcheck disable=SC2016
+keep_warehouse_figures() {
+    keep_figures --slurpfile runs "$bench_dir/warehouse.json" \
+        '. + {warehouse: ($runs[0] | max_by(.loads) | {loads, calls})}'
 }
 
 # How long an event takes until the warehouse has it. The fake's own time is in it: see docs/performance.md.
@@ -144,13 +158,14 @@ run_benches() {
         build
         run_warehouse_bench
         python3 scripts/performance.py warehouse "$bench_dir" "$disk" "$docs/performance.md"
+        keep_warehouse_figures
         return
     fi
     if [ "${1:-}" = cluster ]; then
         build
         run_cluster_benches
         python3 scripts/performance.py cluster "$bench_dir" "$disk" "$docs/performance.md"
-        keep_figures
+        keep_cluster_figures
         return
     fi
     say "building the benches (the peers' crates are optimised here: several minutes the first time)"
@@ -179,5 +194,5 @@ run_benches() {
 
     run_cluster_benches
     python3 scripts/performance.py all "$bench_dir" "$target_dir/criterion" "$disk" "$docs/performance.md"
-    keep_figures
+    keep_cluster_figures
 }

@@ -51,6 +51,27 @@ DAYS_KEPT = 365
 REPLICAS = 3
 RETENTION_DAYS = 3
 
+# The warehouse: the loader's defaults, and other ages.
+LOAD_AGES_S = [30, 60, 120, 300]
+LOAD_BYTES_MAX = 1 * GIB
+LOAD_FILES_MAX = 1_000
+LOADS_AT_ONCE = 4
+# How long a load's transaction takes in Redshift. Assumed: it depends on the cluster, and cannot be measured here.
+LOAD_S = 10
+# A run is asked about after so long, then after each time half as long again, up to so long.
+POLL_MIN_S, POLL_MAX_S = 0.1, 2.0
+# Default quotas of the Redshift Data API, in calls a second of one account and region, and statements at once on one
+# cluster or workgroup (AWS General Reference, "Amazon Redshift endpoints and quotas"; Redshift Management Guide, "Using the
+# Amazon Redshift Data API"; as known in 2025: look yours up under Service Quotas).
+DATA_API_CALLS_A_SECOND = {
+    "BatchExecuteStatement": 20,
+    "ExecuteStatement": 30,
+    "DescribeStatement": 100,
+    "GetStatementResult": 20,
+}
+STATEMENTS_ACTIVE_MAX = 500
+WAREHOUSE_LOADS = ["10 M", "1 B"]
+
 # Amazon S3, standard class, us-east-1, public list prices (https://aws.amazon.com/s3/pricing/, as known in 2025), in dollars.
 PUT_LIST_PER_1000 = 0.005
 GET_HEAD_PER_1000 = 0.0004
@@ -72,6 +93,8 @@ class Measured:
     head: float
     get_of_another: float
     head_of_another: float
+    # Calls of the Data API for a load, by name, against a warehouse that loads in no time.
+    calls: dict
 
     @staticmethod
     def of(figures):
@@ -86,6 +109,7 @@ class Measured:
             head=one["head"],
             get_of_another=max(0.0, two["get"] - one["get"]),
             head_of_another=max(0.0, two["head"] - one["head"]),
+            calls={name: calls / figures["warehouse"]["loads"] for name, calls in figures["warehouse"]["calls"].items()},
         )
 
 
@@ -239,6 +263,50 @@ def kept(measured):
     return table([*head, "dollars a month for each day that is kept"], rows)
 
 
+def polls(seconds):
+    """How often a run that takes so long is asked about."""
+    asked, at, pause = 0, 0.0, POLL_MIN_S
+    while at < seconds:
+        asked, at, pause = asked + 1, at + pause, min(pause * 1.5, POLL_MAX_S)
+    return asked + 1
+
+
+def calls_a_load(measured):
+    """Calls of the Data API for a load of LOAD_S: the measured ones, and at most so many more while it runs."""
+    return measured.calls | {"DescribeStatement": measured.calls["DescribeStatement"] + polls(LOAD_S)}
+
+
+def loads_a_day(measured, events, age_s):
+    """A table is loaded when its oldest file is old, or enough waits."""
+    files = day(measured, events, BATCH_AGE_S).files / TABLES
+    sizes = events * measured.parquet_bytes / TABLES / LOAD_BYTES_MAX
+    return TABLES * max(min(DAY_S / age_s, files), files / LOAD_FILES_MAX, sizes)
+
+
+def calls_table(measured):
+    calls = calls_a_load(measured)
+    rows = [
+        [f"`{name}`", f"{measured.calls[name]:.2f}", f"{calls[name]:.2f}", quota, f"{quota / calls[name]:.1f}"]
+        for name, quota in DATA_API_CALLS_A_SECOND.items()
+    ]
+    head = ["call", "a load, measured", f"a load of {LOAD_S} s", "quota, calls/s", "loads/s within the quota"]
+    return table(head, rows)
+
+
+def loads_table(measured):
+    calls = calls_a_load(measured)
+    rows = []
+    for name in WAREHOUSE_LOADS:
+        events = LOADS[name]
+        for age in LOAD_AGES_S:
+            loads = loads_a_day(measured, events, age)
+            used = max(loads / DAY_S * calls[call] / quota for call, quota in DATA_API_CALLS_A_SECOND.items())
+            loaded = size(events * measured.parquet_bytes / loads)
+            rows.append([name, age, number(loads), loaded, f"{loads / DAY_S * LOAD_S:.1f}", f"{used:.0%}"])
+    head = ["events a day", "load age, s", "loads a day", "a load", "loads at once, mean"]
+    return table([*head, "of the nearest quota"], rows)
+
+
 def page(figures):
     measured = Measured.of(figures)
     template = pathlib.Path(__file__).with_name("capacity.md.in").read_text()
@@ -248,11 +316,15 @@ def page(figures):
         "REQUESTS": requests(measured),
         "BATCHES": batches(measured),
         "KEPT": kept(measured),
+        "CALLS": calls_table(measured),
+        "LOADS_TABLE": loads_table(measured),
+        # With fewer at once, a table waits until its turn: that many tables by what a load takes.
+        "LOAD_AGE_AT_ONCE_S": f"{TABLES * LOAD_S / LOADS_AT_ONCE:g}",
     }
     constants = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, (int, float))}
     for name, value in constants.items():
         values[name] = f"{value:,}" if isinstance(value, int) else f"{value:g}"
-    for name, unit in (("BATCH_BYTES_MAX", MIB), ("MULTIPART_BYTES", MIB), ("PART_BYTES", MIB), ("COMPACTED_FILE_BYTES", MIB)):
+    for name, unit in (("BATCH_BYTES_MAX", MIB), ("MULTIPART_BYTES", MIB), ("PART_BYTES", MIB), ("COMPACTED_FILE_BYTES", MIB), ("LOAD_BYTES_MAX", MIB)):
         values[name] = f"{constants[name] // unit} MiB"
     for name in sorted(values, key=len, reverse=True):
         template = template.replace(f"{{{{{name}}}}}", values[name].rstrip("\n"))

@@ -11,6 +11,7 @@ prints JSON. Needs psycopg.
 import json
 import os
 import pathlib
+import re
 import signal
 import statistics
 import subprocess
@@ -133,6 +134,8 @@ def measure(binary, folder, name, settings, seconds):
         "max_s": waited[-1],
         "loads": loads,
         "calls_per_load": sum(calls.values()) / max(loads, 1),
+        # By their names: each has a quota of its own.
+        "calls": {re.search('="([^"]+)"', key)[1]: value for key, value in calls.items()},
     }
 
 

@@ -140,6 +140,10 @@ pub(crate) struct Uncovered {
     pub(crate) due: bool,
 }
 
+/// As the longest text of a file: one of its texts has a NUL character, which fits into no warehouse's text, however short
+/// it is. Longer than any that does, and a number that every reader of JSON has.
+pub const TEXT_WITH_NUL: u64 = u32::MAX as u64;
+
 /// A data file that a commit names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
@@ -159,7 +163,8 @@ pub struct File {
     pub received_min_ms: i64,
     /// The newest received time in it, in ms since the epoch.
     pub received_max_ms: i64,
-    /// No text in it is longer, in bytes. `None`: nobody knows, it was written before this was kept.
+    /// No text in it is longer, in bytes; [`TEXT_WITH_NUL`] where one has a NUL character. `None`: nobody knows, it was written
+    /// before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_bytes_max: Option<u64>,
 }

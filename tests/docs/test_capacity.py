@@ -49,6 +49,24 @@ class Capacity(unittest.TestCase):
         self.assertGreater(large.file_bytes, capacity.MULTIPART_BYTES)
         self.assertGreater(large.put, large.files * (2 + large.file_bytes / capacity.PART_BYTES))
 
+    def test_a_run_is_asked_about_ever_less_often(self):
+        self.assertEqual(capacity.polls(0), 1)
+        self.assertEqual(capacity.polls(capacity.POLL_MIN_S), 2)
+        long = capacity.polls(1_000 * capacity.POLL_MAX_S)
+        self.assertTrue(1_000 < long < 1_010, long)
+
+    def test_age_decides_how_often_tables_are_loaded_until_size_does(self):
+        events = capacity.LOADS["1 B"]
+        self.assertEqual(capacity.loads_a_day(self.measured, events, 30), capacity.TABLES * capacity.DAY_S / 30)
+        many = capacity.LOADS["550 B"]
+        self.assertGreater(capacity.loads_a_day(self.measured, many, 3_600), capacity.TABLES * 24)
+
+    def test_a_billion_events_a_day_are_loaded_within_the_quotas(self):
+        calls = capacity.calls_a_load(capacity.Measured.of(FIGURES))
+        loads = capacity.loads_a_day(capacity.Measured.of(FIGURES), capacity.LOADS["1 B"], min(capacity.LOAD_AGES_S))
+        for name, quota in capacity.DATA_API_CALLS_A_SECOND.items():
+            self.assertLess(loads / capacity.DAY_S * calls[name], quota, name)
+
     def test_a_busy_day_needs_machines_for_its_peak(self):
         nodes, cores = capacity.nodes(86_400 * 1_000_000, 4.0)
         self.assertAlmostEqual(cores, 4.0)

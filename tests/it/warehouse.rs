@@ -21,7 +21,7 @@ use crate::harness::{Reply, Site, Up, request, stderr, stdout, wait_for};
 use crate::services::Service;
 
 /// Servers, and what runs on them.
-struct Warehouse {
+pub(crate) struct Warehouse {
     site: Site,
     fake: Service,
     environment: Vec<(&'static str, String)>,
@@ -30,7 +30,7 @@ struct Warehouse {
 
 /// How the warehouse is spoken to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
+pub(crate) enum By {
     DataApi,
     Postgres,
 }
@@ -40,7 +40,7 @@ impl Warehouse {
         Self::with(Site::new(), by)
     }
 
-    fn with(site: Site, by: By) -> Self {
+    pub(crate) fn with(site: Site, by: By) -> Self {
         Self::with_options(site, by, "")
     }
 
@@ -106,7 +106,7 @@ impl Warehouse {
     }
 
     /// A process that takes, lands and loads.
-    fn up(&self) -> Up {
+    pub(crate) fn up(&self) -> Up {
         self.up_with(&[])
     }
 
@@ -144,13 +144,13 @@ impl Warehouse {
         command
     }
 
-    fn output(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("it runs")
     }
 
     /// Loads what has landed; fails the test if that fails.
     #[track_caller]
-    fn load(&self) {
+    pub(crate) fn load(&self) {
         let output = self.output(&["warehouse", "load"]);
         assert!(
             output.status.success(),
@@ -173,7 +173,7 @@ impl Warehouse {
     }
 
     /// Rows of the database behind the fake, as text.
-    fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -200,7 +200,7 @@ impl Warehouse {
     }
 
     /// One number of the database behind the fake.
-    fn number(&self, sql: &str) -> u64 {
+    pub(crate) fn number(&self, sql: &str) -> u64 {
         let rows = self.rows(sql);
         let value = rows.first().and_then(|row| row.first().cloned().flatten());
         value
@@ -209,7 +209,7 @@ impl Warehouse {
     }
 
     /// Whether the table is there, and its rows.
-    fn count(&self, table: &str) -> Option<u64> {
+    pub(crate) fn count(&self, table: &str) -> Option<u64> {
         let there = format!(
             "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public' AND tablename = '{table}'"
         );
@@ -257,7 +257,7 @@ impl Warehouse {
     }
 
     /// Posts so many events, with ids of their own, and waits until they have landed.
-    fn land(&self, up: &Up, from: u64, count: u64) {
+    pub(crate) fn land(&self, up: &Up, from: u64, count: u64) {
         let events: Vec<Value> = (from..from + count).map(event).collect();
         let reply = up.post_json(&Value::Array(events).to_string());
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -265,7 +265,7 @@ impl Warehouse {
     }
 
     /// Waits until so many rows have landed.
-    fn wait_for_landed(&self, rows: u64) {
+    pub(crate) fn wait_for_landed(&self, rows: u64) {
         wait_for("rows to land", || {
             let sql = "select count(*) n from screen_viewed_1";
             let output = self.output(&["query", "--format", "json", sql]);

@@ -122,8 +122,9 @@ impl RowGroup {
         self.rows
     }
 
-    /// No text in it is longer, in bytes.
+    /// No text in it is longer, in bytes; [`crate::commit::TEXT_WITH_NUL`] where one has a NUL character.
     pub(super) fn text_bytes_max(&mut self) -> u64 {
+        self.settle_values();
         let longest = self.columns.iter_mut().map(|c| c.values().text_bytes_max());
         longest.max().unwrap_or(0)
     }

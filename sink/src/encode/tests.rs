@@ -15,6 +15,7 @@ use parquet::{
 use super::*;
 use crate::{
     columns::Rows,
+    commit::TEXT_WITH_NUL,
     config::Compression,
     table::{at, tests::registry},
 };
@@ -43,11 +44,14 @@ fn record(n: u32) -> String {
 }
 
 fn encode(config: &Config, rows: std::ops::Range<u32>) -> Vec<Encoded> {
+    encode_records(config, rows.map(record).collect())
+}
+
+fn encode_records(config: &Config, records: Vec<String>) -> Vec<Encoded> {
     let table = table();
-    let mut encoder = Encoder::new(config, &table, rows.len() as u64).unwrap();
+    let mut encoder = Encoder::new(config, &table, records.len() as u64).unwrap();
     let mut decoder = Rows::new(&table, 20);
-    for n in rows {
-        let record = record(n);
+    for record in records {
         let received = decoder.append(&record, 0, encoder.group()).unwrap();
         encoder.appended(received, record.len()).unwrap();
     }
@@ -202,4 +206,20 @@ fn a_file_ends_at_its_limit_and_another_begins() {
 #[test]
 fn no_rows_make_no_file() {
     assert!(encode(&Config::default(), 0..0).is_empty());
+}
+
+#[test]
+fn a_file_tells_of_its_longest_text_and_of_nul_characters_wherever_they_are() {
+    let told = |place: u32, from: &str, to: &str| {
+        let odd = record(place).replace(from, to);
+        let records = (0..2_000).map(|n| if n == place { odd.clone() } else { record(n) });
+        encode_records(&Config::default(), records.collect())[0].text_bytes_max
+    };
+    assert_eq!(told(1, "", ""), "2026-11-22T20:00:00Z".len() as u64);
+    for place in [0, 1_999] {
+        // In a column with a dictionary and in one without.
+        let (source, id) = (r#""source":"web""#, format!(r#""id":"e{place}""#));
+        assert_eq!(told(place, source, r#""source":"w\u0000b""#), TEXT_WITH_NUL);
+        assert_eq!(told(place, &id, r#""id":"e\u0000""#), TEXT_WITH_NUL);
+    }
 }

@@ -4,6 +4,7 @@
 //! many rows at once: they are what misses the processor's caches, and so one column's are warm and misses overlap.
 
 use arrow::array::BooleanBufferBuilder;
+use memchr::memchr;
 use parquet::{basic::Encoding, bloom_filter::Sbbf};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     hybrid,
     sample::{Sample, is_worth},
 };
-use crate::table::Type;
+use crate::{commit::TEXT_WITH_NUL, table::Type};
 
 /// The values of a column, page by page.
 pub(crate) struct Values {
@@ -33,6 +34,8 @@ pub(crate) struct Values {
     bounds: Bounds,
     /// No text that came is longer, in bytes.
     text_bytes_max: usize,
+    /// A text has a NUL character, as far as they were looked at.
+    nul: bool,
     bloom: Option<Sbbf>,
 }
 
@@ -53,6 +56,7 @@ impl Values {
             bits: BooleanBufferBuilder::new(0),
             bounds: Bounds::none(),
             text_bytes_max: 0,
+            nul: false,
             bloom,
         }
     }
@@ -70,6 +74,7 @@ impl Values {
             self.stage(text.as_bytes());
         } else {
             self.last = self.plain.len();
+            self.nul |= memchr(0, text.as_bytes()).is_some();
             self.plain
                 .extend_from_slice(&(text.len() as u32).to_le_bytes());
             self.plain.extend_from_slice(text.as_bytes());
@@ -133,6 +138,8 @@ impl Values {
     pub(super) fn settle(&mut self) {
         if let Some(dictionary) = self.dictionary.as_mut().filter(|_| self.indexed) {
             let texts = matches!(self.kind, Type::Text | Type::Json);
+            // All at once: of each by itself it would cost as much as the look-up of a short one.
+            self.nul |= texts && memchr(0, &self.staged).is_some();
             let mut from = 0;
             for end in self.staged_ends.drain(..) {
                 let value = &self.staged[from..end as usize];
@@ -225,9 +232,13 @@ impl Values {
         self.dictionary.as_ref()
     }
 
-    /// No text is longer, in bytes; one that was taken back may have been.
+    /// No text is longer, in bytes; one that was taken back may have been. [`TEXT_WITH_NUL`] where one has a NUL character.
+    /// They must be settled.
     pub(super) fn text_bytes_max(&self) -> u64 {
-        self.text_bytes_max as u64
+        match self.nul {
+            true => TEXT_WITH_NUL,
+            false => self.text_bytes_max as u64,
+        }
     }
 
     pub(super) fn bounds(&self) -> &Bounds {

@@ -92,7 +92,7 @@ fn a_load_that_reaches_out_of_the_window_may_have_removed_its_rows_anywhere() {
 #[test]
 fn hours_that_were_loaded_again_are_judged_by_the_files() {
     let mut books = books(vec![load(5..6, 4)]);
-    books.reloaded = vec![5..6];
+    books.reloaded = std::iter::once(5..6).collect();
     let hours = BTreeMap::from([(5, hour(100, 90, 0, 0)), (6, hour(10, 9, 0, 0))]);
     assert_eq!(books.doubtful(&hours), [5]);
     assert_eq!(books.short(&hours), [5, 6]);
