@@ -215,7 +215,7 @@ fn a_file_tells_of_its_longest_text_and_of_nul_characters_wherever_they_are() {
         let records = (0..2_000).map(|n| if n == place { odd.clone() } else { record(n) });
         encode_records(&Config::default(), records.collect())[0].text_bytes_max
     };
-    assert_eq!(told(1, "", ""), "2026-11-22T20:00:00Z".len() as u64);
+    assert_eq!(told(1, "", ""), "thing".len() as u64);
     for place in [0, 1_999] {
         // In a column with a dictionary and in one without.
         let (source, id) = (r#""source":"web""#, format!(r#""id":"e{place}""#));
