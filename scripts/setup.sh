@@ -86,7 +86,7 @@ setup_test() {
     docker compose version >/dev/null 2>&1 || install_packages docker-compose:docker-compose
     setup_promtool
     setup_airflow
-    tests/services/install.sh ceph s3s redshift
+    tests/services/install.sh ceph kinesis s3s redshift
 }
 
 # Sets `airflow_python`: Airflow pins much, so it has an environment of its own, by its version.

@@ -4,7 +4,6 @@
 //! files go to a [`store`], and one record in the [`commit`] log makes them count.
 
 mod ages;
-mod backoff;
 mod batch;
 mod clock;
 mod columns;
@@ -27,6 +26,8 @@ pub mod table;
 pub mod testing;
 #[cfg(feature = "redshift")]
 pub mod warehouse;
+
+use headgate_stream::backoff;
 
 pub use clock::Clock;
 pub use config::{Config, TableConfig};
