@@ -6,28 +6,44 @@
 //!
 //! Only this module and those below it know the SDK.
 
+mod aggregate;
 mod ask;
 mod client;
 mod config;
 mod error;
+mod health;
+mod known;
 mod kpl;
+mod lane;
+mod lanes;
+mod metrics;
+mod pending;
+mod put;
+mod rate;
 mod shards;
+mod stream;
 mod streams;
+mod writer;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_sdk_kinesis::{Client, config::Credentials};
+use prometheus::Registry;
 
 pub use self::{
     config::{Config, Mode, Order, Streams},
     error::{Error, Fault},
+    metrics::CATALOG,
 };
+use self::{health::Health, metrics::Metrics, stream::Shared, writer::KinesisWriter};
+use crate::log::{Topic, Writer};
 
 /// An account's streams in a region. Nothing is asked before a writer or a reader is opened.
 #[derive(Clone)]
 pub struct Kinesis {
     config: Arc<Config>,
     client: Client,
+    metrics: Metrics,
 }
 
 impl fmt::Debug for Kinesis {
@@ -39,12 +55,14 @@ impl fmt::Debug for Kinesis {
 }
 
 impl Kinesis {
-    /// Checks the settings and sets the client up; credentials are looked for with the first request.
+    /// Checks the settings, sets the client up and registers the metrics; credentials are looked for with the first
+    /// request.
     ///
     /// # Errors
-    /// [`Error::Config`] with the first wrong key, or [`Error::Region`].
-    pub async fn open(config: Config) -> Result<Self, Error> {
-        Self::open_as(config, None).await
+    /// [`Error::Config`] with the first wrong key, [`Error::Region`], or [`Error::Metrics`] when the registry has them
+    /// already.
+    pub async fn open(config: Config, registry: &Registry) -> Result<Self, Error> {
+        Self::open_as(config, None, registry).await
     }
 
     /// The same, with these keys: tests have servers of their own and no environment to change.
@@ -56,21 +74,46 @@ impl Kinesis {
         config: Config,
         access_key_id: &str,
         secret_access_key: &str,
+        registry: &Registry,
     ) -> Result<Self, Error> {
         let keys = Credentials::builder()
             .access_key_id(access_key_id)
             .secret_access_key(secret_access_key)
             .provider_name("test")
             .build();
-        Self::open_as(config, Some(keys)).await
+        Self::open_as(config, Some(keys), registry).await
     }
 
-    async fn open_as(config: Config, keys: Option<Credentials>) -> Result<Self, Error> {
+    async fn open_as(
+        config: Config,
+        keys: Option<Credentials>,
+        registry: &Registry,
+    ) -> Result<Self, Error> {
         if let Some((key, reason)) = config.problems().into_iter().next() {
             return Err(Error::Config { key, reason });
         }
         let client = client::client(&config, keys).await?;
-        let config = Arc::new(config);
-        Ok(Self { config, client })
+        Ok(Self {
+            config: Arc::new(config),
+            client,
+            metrics: Metrics::register(registry)?,
+        })
+    }
+
+    /// A writer, with these topics' streams made sure of; others follow when their first record comes. Inside a Tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] and others that name the stream; [`Error::Unreachable`] when Kinesis does not answer: a writer
+    /// without topics can be opened even then.
+    pub async fn writer(&self, topics: &[Topic]) -> Result<Arc<dyn Writer>, Error> {
+        let failure_counts = Duration::from_millis(self.config.probe_interval_ms);
+        let shared = Arc::new(Shared {
+            config: Arc::clone(&self.config),
+            client: self.client.clone(),
+            metrics: self.metrics.clone(),
+            health: Health::new(failure_counts),
+        });
+        Ok(Arc::new(KinesisWriter::open(shared, topics).await?))
     }
 }

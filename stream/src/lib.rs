@@ -13,6 +13,8 @@ pub mod kafka;
 pub mod kinesis;
 pub mod log;
 pub mod metrics;
+#[cfg(any(feature = "kafka", feature = "kinesis"))]
+mod outcomes;
 pub mod spill;
 mod spread;
 #[cfg(any(test, feature = "testing"))]
