@@ -74,7 +74,7 @@ setup_build() {
 
 setup_test() {
     install_packages python3:python3 jq:jq gzip:gzip
-    if ! "$venv_dir/bin/python" -c 'import boto3, duckdb, grpc, hcl2, moto.server, policy_sentry, psycopg, pyarrow, yaml' 2>/dev/null; then
+    if ! "$venv_dir/bin/python" -c 'import aws_kinesis_agg.deaggregator, boto3, duckdb, grpc, hcl2, moto.server, policy_sentry, psycopg, pyarrow, yaml' 2>/dev/null; then
         say "installing the Python packages of the tests"
         if ! python3 -m venv --clear "$venv_dir" 2>/dev/null; then
             as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null

@@ -10,6 +10,7 @@ mod aggregate;
 mod ask;
 mod client;
 mod config;
+mod deaggregate;
 mod error;
 mod health;
 mod known;
@@ -20,9 +21,12 @@ mod metrics;
 mod pending;
 mod put;
 mod rate;
+mod search;
 mod shards;
 mod stream;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -36,7 +40,10 @@ pub use self::{
     metrics::CATALOG,
 };
 use self::{health::Health, metrics::Metrics, stream::Shared, writer::KinesisWriter};
-use crate::log::{Topic, Writer};
+use crate::{
+    log::{Topic, Writer},
+    spill::Primary,
+};
 
 /// An account's streams in a region. Nothing is asked before a writer or a reader is opened.
 #[derive(Clone)]
@@ -107,6 +114,18 @@ impl Kinesis {
     /// [`Error::Missing`] and others that name the stream; [`Error::Unreachable`] when Kinesis does not answer: a writer
     /// without topics can be opened even then.
     pub async fn writer(&self, topics: &[Topic]) -> Result<Arc<dyn Writer>, Error> {
+        Ok(Arc::new(self.open_writer(topics).await?))
+    }
+
+    /// The same as something that can be spilled for.
+    ///
+    /// # Errors
+    /// As [`Kinesis::writer`].
+    pub async fn primary(&self, topics: &[Topic]) -> Result<Arc<dyn Primary>, Error> {
+        Ok(Arc::new(self.open_writer(topics).await?))
+    }
+
+    async fn open_writer(&self, topics: &[Topic]) -> Result<KinesisWriter, Error> {
         let failure_counts = Duration::from_millis(self.config.probe_interval_ms);
         let shared = Arc::new(Shared {
             config: Arc::clone(&self.config),
@@ -114,6 +133,6 @@ impl Kinesis {
             metrics: self.metrics.clone(),
             health: Health::new(failure_counts),
         });
-        Ok(Arc::new(KinesisWriter::open(shared, topics).await?))
+        KinesisWriter::open(shared, topics).await
     }
 }

@@ -11,7 +11,7 @@ mod link;
 #[path = "../it/mount.rs"]
 mod mount;
 mod node;
-#[path = "../../sink/src/testing/proxy.rs"]
+#[path = "../../stream/src/testing/proxy.rs"]
 #[expect(
     dead_code,
     unreachable_pub,

@@ -338,3 +338,6 @@ fn refusal(doubtful: bool, reason: Arc<str>) -> Refusal {
         false => Refusal::Unsent(reason),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,9 +20,13 @@ use super::{
     known::{Found, KnownStreams},
     kpl::MAGIC,
     pending::{Append, Pending, Queue, key_bytes},
+    search,
     stream::Shared,
 };
-use crate::log::{Health, Outcome, Record, Refusal, Topic, Writer};
+use crate::{
+    log::{Health, Outcome, Record, Refusal, Topic, Writer},
+    spill::{Found as FoundValues, Primary, Search},
+};
 
 /// How often the queue is told.
 const REPORT: Duration = Duration::from_secs(1);
@@ -192,5 +196,37 @@ impl Writer for KinesisWriter {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.end())
+    }
+}
+
+impl Primary for KinesisWriter {
+    fn send<'a>(&'a self, records: &'a [Record]) -> BoxFuture<'a, Vec<Outcome>> {
+        Box::pin(self.measured(records))
+    }
+
+    fn check(&self, record: &Record) -> Result<(), Refusal> {
+        let bytes_max = match self.streams.get(&record.topic) {
+            Some(Ok(stream)) => stream.record_bytes_max(),
+            _ => self.shared.config.record_bytes_max,
+        };
+        check(record, bytes_max)
+    }
+
+    fn reach(&self, topics: Vec<Topic>) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            for topic in &topics {
+                let opened = self.streams.open(topic).await;
+                opened.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn find(&self, search: Search) -> BoxFuture<'_, Result<FoundValues, String>> {
+        Box::pin(async move {
+            let Shared { client, config, .. } = &*self.shared;
+            let found = search::find(client, config, &search).await;
+            found.map_err(|error| error.to_string())
+        })
     }
 }
