@@ -101,9 +101,13 @@ impl Lane {
         }
     }
 
-    pub(super) fn push(&mut self, record: Pending) {
+    /// Whether there is enough for a whole record of Kinesis now, and was not before.
+    pub(super) fn push(&mut self, record: Pending, rules: &Rules) -> bool {
+        let before = self.queue_bytes;
         self.queue_bytes += record.alone_bytes();
         self.queue.push_back(record);
+        let whole = rules.aggregate_bytes_max();
+        before < whole && self.queue_bytes >= whole
     }
 
     /// Records that are sent again go before all others.

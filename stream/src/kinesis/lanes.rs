@@ -80,6 +80,8 @@ pub(super) struct Lanes {
     misplaced: Vec<(String, Vec<Pending>)>,
     /// The shards have changed.
     outdated: bool,
+    /// When `step` is called again, if nothing happens before.
+    planned: Option<Instant>,
     closing: bool,
     /// Nothing is sent any more.
     ended: bool,
@@ -101,18 +103,22 @@ impl Lanes {
             next: None,
             misplaced: Vec::new(),
             outdated: false,
+            planned: None,
             closing: false,
             ended: false,
         }
     }
 
-    /// Nothing is sent after the end.
-    pub(super) fn push(&mut self, record: Pending) {
+    /// Whether it may have to go before whoever calls `step` planned to look again. After the end it is refused.
+    pub(super) fn push(&mut self, record: Pending) -> bool {
         if self.ended {
-            return record.settle(Err(Refusal::Closed));
+            record.settle(Err(Refusal::Closed));
+            return false;
         }
+        let due = record.since() + self.rules.linger;
         let place = self.map.place_of(record.hash);
-        self.lanes[place].push(record);
+        let whole = self.lanes[place].push(record, &self.rules);
+        whole || self.closing || self.planned.is_none_or(|planned| planned > due)
     }
 
     /// From now on nothing lingers.
@@ -145,6 +151,7 @@ impl Lanes {
         if may_send && self.next.is_none() && self.misplaced.is_empty() {
             self.cut(now, &mut step);
         }
+        self.planned = step.wake;
         step
     }
 
@@ -315,7 +322,9 @@ impl Lanes {
         };
         self.lanes = map.shards().iter().map(lane).collect();
         (self.map, self.turn, self.outdated) = (map, 0, false);
-        waiting.into_iter().for_each(|record| self.push(record));
+        for record in waiting {
+            self.push(record);
+        }
     }
 
     /// Each shard, the part of its rate that was used over so long, and the part that is allowed.

@@ -156,10 +156,10 @@ pub(super) struct StreamMetrics {
 }
 
 impl StreamMetrics {
-    /// A record is in its shard.
-    pub(super) fn count_written(&self, bytes: usize) {
-        self.records.inc();
-        self.bytes.inc_by(bytes as u64);
+    /// Records are in their shards.
+    pub(super) fn count_written(&self, records: u64, bytes: u64) {
+        self.records.inc_by(records);
+        self.bytes.inc_by(bytes);
     }
 
     /// Kinesis' records were more than their shards take.

@@ -116,7 +116,9 @@ pub(super) struct Pending {
     pub(super) doubtful: bool,
     append: Arc<Append>,
     place: u32,
+    /// In the queue.
     bytes: u64,
+    alone_bytes: usize,
     settled: bool,
 }
 
@@ -135,6 +137,7 @@ impl Pending {
         };
         Ok(Self {
             hash: hash_of(&key),
+            alone_bytes: key_bytes(&key) + record.value.len(),
             key,
             value: record.value.clone(),
             doubtful: false,
@@ -152,7 +155,7 @@ impl Pending {
 
     /// What it comes to by itself as a record of Kinesis, in bytes.
     pub(super) fn alone_bytes(&self) -> usize {
-        key_bytes(&self.key) + self.value.len()
+        self.alone_bytes
     }
 
     /// Its fate is known.

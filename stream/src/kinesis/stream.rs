@@ -111,9 +111,13 @@ impl Stream {
     /// The records go behind those of their keys that wait already.
     pub(super) fn push(&self, records: Vec<Pending>) {
         let mut lanes = self.lanes();
-        records.into_iter().for_each(|record| lanes.push(record));
+        let early = records
+            .into_iter()
+            .fold(false, |early, record| lanes.push(record) || early);
         drop(lanes);
-        self.wake.notify_one();
+        if early {
+            self.wake.notify_one();
+        }
     }
 
     /// From now on nothing waits for others.
@@ -189,11 +193,12 @@ impl Stream {
     }
 
     fn settle(&self, settled: Settled) {
+        let (mut records, mut bytes) = (0, 0);
         for (record, outcome) in settled {
             match &outcome {
                 Ok(()) => {
-                    self.metrics.count_written(record.value.len());
-                    self.shared.health.succeeded();
+                    records += 1;
+                    bytes += record.value.len() as u64;
                 }
                 Err(Refusal::Unavailable(reason) | Refusal::Unsent(reason)) => {
                     self.shared.health.failed(reason);
@@ -201,6 +206,10 @@ impl Stream {
                 Err(_) => {}
             }
             record.settle(outcome);
+        }
+        if records > 0 {
+            self.metrics.count_written(records, bytes);
+            self.shared.health.succeeded();
         }
     }
 

@@ -135,7 +135,7 @@ fn run(seed: u64, config: Config) -> (Vec<(String, u32)>, usize) {
     let queue = Arc::new(Queue::new(&config));
     let mut lanes = Lanes::new(Arc::clone(&config), stream.map(), 1 << 20);
     let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
-    let (mut requests, mut settled) = (Vec::new(), Settled::new());
+    let (mut requests, mut settled): (Vec<Vec<Entry>>, _) = (Vec::new(), Settled::new());
     let mut now = Instant::now();
     for round in 0..400_u64 {
         let calm = round > 200;
