@@ -41,7 +41,7 @@ pub(super) async fn find(
         let stream = Named::of(config, topic.as_str())?;
         let since = DateTime::from_millis(search.since_ms);
         let shards = since_then(client, config, &stream, since).await?;
-        let reading = shards.iter().map(|shard| {
+        let reading = shards.into_iter().map(|shard: String| {
             let reading = Reading {
                 client,
                 config,
@@ -83,7 +83,7 @@ struct Reading<'a> {
     client: &'a Client,
     config: &'a Config,
     stream: &'a Named,
-    shard: &'a str,
+    shard: String,
 }
 
 impl Reading<'_> {
@@ -120,7 +120,7 @@ impl Reading<'_> {
                 .get_shard_iterator()
                 .set_stream_name(self.stream.by_name())
                 .set_stream_arn(self.stream.arn.clone())
-                .shard_id(self.shard)
+                .shard_id(&self.shard)
                 .shard_iterator_type(ShardIteratorType::AtTimestamp)
                 .timestamp(since)
                 .send()

@@ -85,7 +85,7 @@ fn metric(registry: &Registry, name: &str) -> f64 {
     let found = families.iter().filter(|family| family.name() == name);
     let metrics = found.flat_map(|family| family.get_metric());
     metrics
-        .map(|metric| metric.get_counter().value() + metric.get_gauge().value())
+        .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
         .sum()
 }
 

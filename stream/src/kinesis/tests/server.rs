@@ -116,9 +116,12 @@ pub(super) async fn all(client: &Client, stream: &str) -> Vec<Found> {
             let taken = answer.records().iter();
             found.extend(taken.map(|record| Found {
                 shard: shard.shard_id().to_owned(),
-                partition_key: record.partition_key().to_owned(),
+                partition_key: record.partition_key().unwrap_or_default().to_owned(),
                 data: Bytes::copy_from_slice(record.data().as_ref()),
-                records: taken_apart(record.partition_key(), record.data().as_ref()),
+                records: taken_apart(
+                    record.partition_key().unwrap_or_default(),
+                    record.data().as_ref(),
+                ),
             }));
             let more = !answer.records().is_empty();
             next = answer.next_shard_iterator.filter(|_| more);
