@@ -35,6 +35,8 @@ pub(super) struct Rate {
     records: f64,
     filled: Instant,
     changed: Instant,
+    /// When it was last too much.
+    exceeded: Option<Instant>,
 }
 
 impl Rate {
@@ -48,6 +50,7 @@ impl Rate {
             records: records as f64 * BURST,
             filled: now,
             changed: now,
+            exceeded: None,
         }
     }
 
@@ -77,9 +80,12 @@ impl Rate {
         }
     }
 
-    /// Kinesis refused a record as more than the shard takes.
+    /// Kinesis refused a record as more than the shard takes. Those of one request come at one moment and count once.
     pub(super) fn exceeded(&mut self, now: Instant) {
         self.fill(now);
+        if self.exceeded.replace(now) == Some(now) {
+            return;
+        }
         self.share = (self.share * SLOWER).max(SHARE_MIN);
         self.changed = now;
         self.bytes = self.bytes.min(0.0);
@@ -138,8 +144,10 @@ mod tests {
     fn what_was_too_much_lowers_the_rate_and_success_raises_it_again() {
         let began = Instant::now();
         let mut rate = Rate::new(&Config::default(), began);
-        for _ in 0..3 {
-            rate.exceeded(began);
+        let moments = |count| (0..count).map(|n| began + Duration::from_micros(n));
+        for moment in moments(3) {
+            rate.exceeded(moment);
+            rate.exceeded(moment);
         }
         let slow = sent(&mut rate, 1_000, began, 10);
         assert!((4_000..4_500).contains(&slow), "{slow}");
@@ -149,9 +157,7 @@ mod tests {
             rate.succeeded(now);
         }
         assert!(rate.share() == 1.0, "{}", rate.share());
-        for _ in 0..100 {
-            rate.exceeded(began);
-        }
+        moments(100).for_each(|moment| rate.exceeded(moment));
         assert!(rate.share() > 0.01);
     }
 }

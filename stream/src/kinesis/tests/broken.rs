@@ -25,6 +25,9 @@ fn through(proxy: &Proxy) -> Config {
         request_timeout_ms: 1_000,
         backoff_min_ms: 5,
         backoff_max_ms: 50,
+        // Faults come far more often than any real shard's, and each lowers the rate.
+        shard_bytes_per_s_max: 1 << 30,
+        shard_records_per_s_max: 1_000_000,
         ..config(&proxy.endpoint())
     }
 }
