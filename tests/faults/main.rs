@@ -15,7 +15,7 @@ mod node;
 #[expect(
     dead_code,
     unreachable_pub,
-    reason = "written for the sink's own tests, which use all of it"
+    reason = "written for tests of other crates, which use all of it"
 )]
 mod proxy;
 mod report;

@@ -111,9 +111,10 @@ impl Stream {
     /// The records go behind those of their keys that wait already.
     pub(super) fn push(&self, records: Vec<Pending>) {
         let mut lanes = self.lanes();
-        let early = records
-            .into_iter()
-            .fold(false, |early, record| lanes.push(record) || early);
+        let mut early = false;
+        for record in records {
+            early |= lanes.push(record);
+        }
         drop(lanes);
         if early {
             self.wake.notify_one();

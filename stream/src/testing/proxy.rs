@@ -46,13 +46,16 @@ pub struct Request {
     pub number: u64,
 }
 
+/// What becomes of the body of a reply.
+pub type EditReply = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+
 /// Another body that is passed on, and what becomes of the body of the reply to it.
 #[derive(Clone)]
 pub struct Edit {
     /// What the server gets.
     pub body: Bytes,
     /// What the client gets, of what the server answers.
-    pub reply: Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>,
+    pub reply: EditReply,
 }
 
 impl std::fmt::Debug for Edit {

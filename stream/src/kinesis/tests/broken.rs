@@ -156,7 +156,7 @@ async fn without_order_every_record_is_still_written() {
     let mut state = 7;
     proxy.plan(writes(move |request| {
         some_fail(request, |_| {
-            (draw(&mut state) % 2 == 0).then_some(THROTTLED)
+            draw(&mut state).is_multiple_of(2).then_some(THROTTLED)
         })
     }));
     append(writer.as_ref(), numbered(&topic, "k", 0..300)).await;
