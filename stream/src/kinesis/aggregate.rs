@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use prost::{Message, encoding::encoded_len_varint};
+use foldhash::fast::RandomState;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-use super::kpl::{AggregatedRecord, DIGEST_BYTES, MAGIC, Record, digest};
+use super::kpl::{DIGEST_BYTES, MAGIC, digest};
 
 /// The partition key of an aggregated record, as the Kinesis Producer Library has it: the shard is named by an explicit
 /// hash key, and consumers look at the keys inside.
@@ -17,12 +18,16 @@ const FRAME_BYTES: usize = MAGIC.len() + DIGEST_BYTES + PARTITION_KEY.len();
 /// What a record costs beside its key and data at most, in bytes: the tags, lengths and places of both.
 pub(super) const RECORD_OVERHEAD_BYTES: usize = FRAME_BYTES + 32;
 
-/// An aggregated record that is being put together.
+/// An aggregated record that is being put together: all of it but the records' data, which stays where it is until it is
+/// encoded. A message of prost would have to hold each of them once more.
 #[derive(Debug, Default)]
 pub(super) struct Aggregate {
-    record: AggregatedRecord,
+    /// The partition keys, each once.
+    keys: Vec<String>,
     /// Each key's place in the table.
-    places: HashMap<Bytes, u64>,
+    places: HashMap<Bytes, u64, RandomState>,
+    /// The place of each record's key.
+    records: Vec<u64>,
     /// The length of what is there so far, encoded.
     body_bytes: usize,
 }
@@ -34,11 +39,11 @@ impl Aggregate {
         &mut self,
         key: &Bytes,
         partition_key: impl FnOnce() -> String,
-        data: &Bytes,
+        data: &[u8],
         bytes_max: usize,
     ) -> bool {
         let known = self.places.get(key).copied();
-        let place = known.unwrap_or(self.record.partition_key_table.len() as u64);
+        let place = known.unwrap_or(self.keys.len() as u64);
         let (text, key_bytes) = match known {
             Some(_) => (None, 0),
             None => {
@@ -47,21 +52,15 @@ impl Aggregate {
                 (Some(text), bytes)
             }
         };
-        let inner = 1 + encoded_len_varint(place) + field_bytes(data.len());
-        let body_bytes = self.body_bytes + key_bytes + field_bytes(inner);
+        let body_bytes = self.body_bytes + key_bytes + field_bytes(record_bytes(place, data));
         if FRAME_BYTES + body_bytes > bytes_max {
             return false;
         }
         if let Some(text) = text {
-            self.record.partition_key_table.push(text);
+            self.keys.push(text);
             self.places.insert(key.clone(), place);
         }
-        self.record.records.push(Record {
-            partition_key_index: place,
-            explicit_hash_key_index: None,
-            data: data.clone(),
-            tags: Vec::new(),
-        });
+        self.records.push(place);
         self.body_bytes = body_bytes;
         true
     }
@@ -71,15 +70,35 @@ impl Aggregate {
         FRAME_BYTES + self.body_bytes
     }
 
-    /// The record's data.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut data = Vec::with_capacity(self.bytes());
-        data.extend_from_slice(&MAGIC);
-        self.record.encode_raw(&mut data);
-        let digest = digest(&data[MAGIC.len()..]);
-        data.extend_from_slice(&digest);
-        data
+    /// The data of the whole, of that of the records, in the order in which they were added.
+    pub(super) fn encode<'a>(&self, data: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+        let mut whole = Vec::with_capacity(self.bytes());
+        whole.extend_from_slice(&MAGIC);
+        for key in &self.keys {
+            encode_field(1, key.as_bytes(), &mut whole);
+        }
+        for (place, data) in self.records.iter().zip(data) {
+            encode_key(3, WireType::LengthDelimited, &mut whole);
+            encode_varint(record_bytes(*place, data) as u64, &mut whole);
+            encode_key(1, WireType::Varint, &mut whole);
+            encode_varint(*place, &mut whole);
+            encode_field(3, data, &mut whole);
+        }
+        let digest = digest(&whole[MAGIC.len()..]);
+        whole.extend_from_slice(&digest);
+        whole
     }
+}
+
+fn encode_field(tag: u32, bytes: &[u8], to: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, to);
+    encode_varint(bytes.len() as u64, to);
+    to.extend_from_slice(bytes);
+}
+
+/// A record's message, without its own tag and length.
+fn record_bytes(place: u64, data: &[u8]) -> usize {
+    1 + encoded_len_varint(place) + field_bytes(data.len())
 }
 
 /// A field of that many bytes, with its tag and length.
@@ -89,7 +108,9 @@ fn field_bytes(bytes: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use prost::Message;
+
+    use super::{super::kpl::AggregatedRecord, *};
 
     #[test]
     fn what_is_put_together_is_cut_exactly_at_the_size_and_encoded_in_the_format() {
@@ -109,7 +130,7 @@ mod tests {
         let next = last + 3 + 2 + 1_003;
         assert_eq!(add(next - 1), (false, last));
         assert_eq!(add(next), (true, next));
-        let encoded = aggregate.encode();
+        let encoded = aggregate.encode(std::iter::repeat(&data[..]));
         assert_eq!(encoded.len() + PARTITION_KEY.len(), next);
         let (body, end) =
             encoded[MAGIC.len()..].split_at(encoded.len() - MAGIC.len() - DIGEST_BYTES);
@@ -126,13 +147,14 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_other_producers() {
         let mut aggregate = Aggregate::default();
-        for (key, data) in [("ada", "one"), ("grace", "two")] {
-            let (key, data) = (Bytes::from(key), Bytes::from(data));
+        let records = [("ada", "one"), ("grace", "two")];
+        for (key, data) in records {
+            let key = Bytes::from(key);
             let text = || String::from_utf8(key.to_vec()).unwrap();
-            assert!(aggregate.add(&key, text, &data, 1 << 20));
+            assert!(aggregate.add(&key, text, data.as_bytes(), 1 << 20));
         }
         let hex: String = aggregate
-            .encode()
+            .encode(records.iter().map(|(_, data)| data.as_bytes()))
             .iter()
             .map(|b| format!("{b:02x}"))
             .collect();

@@ -55,10 +55,13 @@ pub(super) async fn put(
 fn record(entry: &Entry) -> Result<PutRecordsRequestEntry, String> {
     let builder = PutRecordsRequestEntry::builder();
     let builder = match (&entry.aggregate, &entry.records[..]) {
-        (Some(aggregate), _) => builder
-            .data(Blob::new(aggregate.encode()))
-            .partition_key(PARTITION_KEY)
-            .explicit_hash_key(entry.hash.to_string()),
+        (Some(aggregate), records) => {
+            let data = records.iter().map(|record| &record.value[..]);
+            builder
+                .data(Blob::new(aggregate.encode(data)))
+                .partition_key(PARTITION_KEY)
+                .explicit_hash_key(entry.hash.to_string())
+        }
         (None, [record, ..]) => builder
             .data(Blob::new(&record.value[..]))
             .partition_key(partition_key(&record.key)),
