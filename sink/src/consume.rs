@@ -152,7 +152,9 @@ impl Consumer {
                         self.lander.health.begin(&self.unreadable());
                         sleep(READ_PAUSE).await;
                     }
-                    Err(error @ ReadError::Corrupt { .. }) => return Err(error.into()),
+                    Err(error @ (ReadError::Corrupt { .. } | ReadError::Recreated { .. })) => {
+                        return Err(error.into());
+                    }
                 },
             }
         }
@@ -177,6 +179,16 @@ impl Consumer {
             Delivery::Records(records) => {
                 let age = self.ages.of(&records.values, || self.lander.tables());
                 self.filling.push(records, Instant::now().into_std() + age);
+            }
+            Delivery::Ended {
+                partition,
+                follows,
+                end,
+            } => {
+                tracing::info!(%partition, "the partition has ended");
+                // At once: what continues the partition is read by nobody before this has landed.
+                let due = Instant::now().into_std();
+                self.filling.push_end(partition, &follows, &end, due);
             }
             Delivery::Gap {
                 partition,

@@ -5,6 +5,7 @@
 
 mod ages;
 mod batch;
+mod board;
 mod clock;
 mod columns;
 pub mod commit;
@@ -27,8 +28,8 @@ pub mod testing;
 #[cfg(feature = "redshift")]
 pub mod warehouse;
 
-use headgate_stream::backoff;
-
+mod batch;
+mod board;
 pub use clock::Clock;
 pub use config::{Config, TableConfig};
 pub use health::Health;

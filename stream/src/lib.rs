@@ -15,6 +15,7 @@ pub mod log;
 pub mod metrics;
 #[cfg(any(feature = "kafka", feature = "kinesis"))]
 mod outcomes;
+pub mod share;
 pub mod spill;
 mod spread;
 #[cfg(any(test, feature = "testing"))]
