@@ -66,7 +66,8 @@ impl Board for StoreBoard {
     ) -> BoxFuture<'_, Result<(), BoardError>> {
         let (path, before) = (
             path(stream, member, beat),
-            beat.checked_sub(1).map(|before| path(stream, member, before)),
+            beat.checked_sub(1)
+                .map(|before| path(stream, member, before)),
         );
         async move {
             let failed = |error| BoardError::new("post a beat", error);
@@ -205,7 +206,10 @@ mod tests {
         assert!(board.post(&stream(), "a", 2).await.is_err());
         store.fail(Faults::default());
         board.post(&stream(), "a", 2).await.unwrap();
-        assert_eq!(numbers(&board.members(&stream()).await.unwrap()), [("a", 2)]);
+        assert_eq!(
+            numbers(&board.members(&stream()).await.unwrap()),
+            [("a", 2)]
+        );
         assert_eq!(store.paths().len(), 1);
     }
 }

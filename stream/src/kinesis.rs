@@ -4,25 +4,42 @@
 //! - A [`Writer`]'s records go to the stream of the topic that each names. Each shard has a lane of its own; what waits
 //!   there is put into few, large records and sent at the pace that the shard takes.
 //!
+//! - A [`Reader`](crate::log::Reader) takes its share of a stream's shards, beside others on the same
+//!   [board](crate::share). Where reading starts is its user's to say.
+//!
 //! Only this module and those below it know the SDK.
 
 mod aggregate;
 mod ask;
+mod balance;
+mod behind;
 mod client;
 mod config;
 mod deaggregate;
+mod deliveries;
 mod error;
+mod fan_out;
 mod health;
+mod intake;
 mod known;
 mod kpl;
 mod lane;
 mod lanes;
+mod lineage;
 mod metrics;
 mod pending;
+mod poll;
+mod position;
+mod pulse;
 mod put;
 mod rate;
+mod read_config;
+mod read_metrics;
+mod reader;
+mod room;
 mod search;
 mod shards;
+mod source;
 mod stream;
 mod streams;
 #[cfg(test)]
@@ -38,6 +55,9 @@ pub use self::{
     config::{Config, Mode, Order, Streams},
     error::{Error, Fault},
     metrics::CATALOG,
+    read_config::Read,
+    read_metrics::READ_CATALOG,
+    reader::Readers,
 };
 use self::{health::Health, metrics::Metrics, stream::Shared, writer::KinesisWriter};
 use crate::{

@@ -2,7 +2,7 @@
 //!
 //! Each reader posts on a [`Board`], every few seconds, that it lives, and sees who else does. All compute the same
 //! [assignment](assign) from that, so nobody leads and nobody has to agree. Where two differ for a while they read the
-//! same partition, which costs work and never rows: the commit log fences. `docs/adr/0013-kinesis-reader.md` says why.
+//! same partition, which costs work and never rows: the commit log fences. `docs/adr/0014-kinesis-reader.md` says why.
 
 pub(crate) mod assign;
 pub(crate) mod members;

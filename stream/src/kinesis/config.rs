@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::read_config::Read;
+
 const MIB: u64 = 1 << 20;
 
 /// Kinesis takes no larger record, whatever a stream is set to.
@@ -29,6 +31,8 @@ pub struct Config {
     pub external_id: Option<String>,
     /// How streams are named and made.
     pub streams: Streams,
+    /// How sinks read.
+    pub read: Read,
     /// Whether many events share one record of Kinesis, in the format of Amazon's Kinesis Producer Library, which its
     /// consumers and those of AWS Lambda know how to take apart. Default true.
     pub aggregate: bool,
@@ -140,6 +144,7 @@ impl Default for Config {
             assume_role_arn: None,
             external_id: None,
             streams: Streams::default(),
+            read: Read::default(),
             aggregate: true,
             order: Order::ByKey,
             record_bytes_max: RECORD_BYTES_USUAL,
@@ -166,6 +171,7 @@ impl Config {
     /// What is wrong with these settings: each key, and what is allowed.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = self.outside_bounds();
+        problems.extend(self.read.problems());
         let mut problem = |key, reason: String| problems.push((key, reason));
         if let Some(endpoint) = &self.endpoint
             && !["http://", "https://"]

@@ -91,9 +91,11 @@ impl Error {
     pub(super) fn of(stream: &str, source: Fault) -> Self {
         let stream = stream.to_owned();
         match source.verdict {
-            Verdict::Never | Verdict::Missing | Verdict::Exists | Verdict::Expired => {
-                Self::Refused { stream, source }
-            }
+            Verdict::Never
+            | Verdict::Invalid
+            | Verdict::Missing
+            | Verdict::Exists
+            | Verdict::Expired => Self::Refused { stream, source },
             Verdict::Throttled | Verdict::Unsent | Verdict::Unclear => {
                 Self::Unreachable { stream, source }
             }
@@ -116,6 +118,8 @@ pub(super) enum Verdict {
     Exists,
     /// The iterator has expired: another one must be asked for.
     Expired,
+    /// What was asked for makes no sense there, as a position that the shard does not know.
+    Invalid,
     /// It will not succeed.
     Never,
 }
@@ -189,6 +193,7 @@ pub(super) fn verdict(status: u16, code: &str) -> Verdict {
         (_, "ResourceNotFoundException") => Verdict::Missing,
         (_, "ResourceInUseException") => Verdict::Exists,
         (_, "ExpiredIteratorException") => Verdict::Expired,
+        (_, "InvalidArgumentException") => Verdict::Invalid,
         // Credentials ran out while they were renewed.
         (_, "ExpiredToken" | "ExpiredTokenException" | "RequestExpired") => Verdict::Unsent,
         // A reply that is called good and cannot be read as such, and whatever went wrong over there.
@@ -256,7 +261,7 @@ mod tests {
             (400, "ExpiredIteratorException", Verdict::Expired),
             (400, "ExpiredTokenException", Verdict::Unsent),
             (400, "ValidationException", Verdict::Never),
-            (400, "InvalidArgumentException", Verdict::Never),
+            (400, "InvalidArgumentException", Verdict::Invalid),
             (400, "AccessDeniedException", Verdict::Never),
             (500, "InternalFailure", Verdict::Unclear),
             (503, "ServiceUnavailable", Verdict::Unclear),

@@ -106,8 +106,16 @@ mod tests {
             partitions.iter().filter(differs).count()
         };
         // 120 / 9 = 13.3 must move to a ninth, 15 must leave an eighth that died.
-        assert!((13..=40).contains(&moved(&members(0..9))), "{}", moved(&members(0..9)));
-        assert!((15..=45).contains(&moved(&members(0..7))), "{}", moved(&members(0..7)));
+        assert!(
+            (13..=40).contains(&moved(&members(0..9))),
+            "{}",
+            moved(&members(0..9))
+        );
+        assert!(
+            (15..=45).contains(&moved(&members(0..7))),
+            "{}",
+            moved(&members(0..7))
+        );
     }
 
     #[test]

@@ -95,7 +95,11 @@ impl Board for MemoryBoard {
         beat: u64,
     ) -> BoxFuture<'_, Result<(), BoardError>> {
         self.answer("remove a beat", |state| {
-            if state.members.get(member).is_some_and(|at| at.number == beat) {
+            if state
+                .members
+                .get(member)
+                .is_some_and(|at| at.number == beat)
+            {
                 state.members.remove(member);
             }
         })

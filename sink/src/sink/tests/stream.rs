@@ -145,7 +145,14 @@ async fn the_end_of_a_partition_lands_though_nothing_else_does_and_is_not_read_a
         () = until(ended) => {}
     }
     // Who starts from there on is told nothing, and commits nothing.
-    let commits = || world.store.paths().iter().filter(|p| p.starts_with("_commits/")).count();
+    let commits = || {
+        world
+            .store
+            .paths()
+            .iter()
+            .filter(|p| p.starts_with("_commits/"))
+            .count()
+    };
     let before = commits();
     let minute = Instant::now() + Duration::from_secs(60);
     world

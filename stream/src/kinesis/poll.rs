@@ -1,0 +1,209 @@
+//! Reads one shard by calls, at the pace that Kinesis allows to all who read the shard together: 5 calls and 2 MB a second
+//! (<https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html>).
+
+use std::time::Duration;
+
+use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{
+    error::{Fault, Verdict},
+    intake::Intake,
+    read_config::Read,
+    read_metrics::Metrics,
+    room::{self, Room, Rooms},
+    source::Source,
+};
+use crate::backoff::Backoff;
+
+/// What may be read of a shard in a second, in bytes, by all its readers.
+const SHARD_BYTES_PER_S: u32 = 2_000_000;
+
+/// So many failures in a row are told.
+const FAILURES_TOLD: u32 = 3;
+
+/// The first and the longest pause after a failure.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How reading a shard ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The shard is closed; what continues it is listed.
+    Shard,
+    /// It cannot be read on, which was told.
+    Broken,
+}
+
+/// A shard that is read.
+pub(super) struct Poll {
+    pub(super) source: Source,
+    pub(super) intake: Intake,
+    pub(super) rooms: Rooms,
+    pub(super) settings: Read,
+    pub(super) metrics: Metrics,
+}
+
+/// Failures in a row.
+pub(super) struct Troubles {
+    count: u32,
+    backoff: Backoff,
+}
+
+impl Troubles {
+    pub(super) fn none() -> Self {
+        Self {
+            count: 0,
+            backoff: Backoff::new(PAUSE_MIN, PAUSE_MAX),
+        }
+    }
+
+    pub(super) async fn wait(&mut self, intake: &Intake, fault: &Fault) {
+        self.count += 1;
+        tracing::debug!(shard = %intake.shard, %fault, "a shard could not be read; trying again");
+        if self.count >= FAILURES_TOLD {
+            intake.unavailable(&fault.to_string());
+        }
+        sleep(self.backoff.next()).await;
+    }
+}
+
+impl Poll {
+    /// Until the shard ends, or this is dropped.
+    pub(super) async fn run(mut self) -> Ended {
+        let interval = Duration::from_millis(self.settings.interval_ms);
+        let mut troubles = Troubles::none();
+        let mut iterator: Option<String> = None;
+        // When the shard was last read to its tip.
+        let mut caught_up: Option<Instant> = None;
+        let mut next = Instant::now();
+        loop {
+            sleep_until(next).await;
+            let at = match iterator.take() {
+                Some(at) => at,
+                None => match self.iterator().await {
+                    Ok(at) => at,
+                    Err(fault) if self.refused(&fault) => return Ended::Broken,
+                    Err(fault) => {
+                        troubles.wait(&self.intake, &fault).await;
+                        continue;
+                    }
+                },
+            };
+            let expected = room::expected_bytes(caught_up.map(|at| at.elapsed()));
+            let mut room = self.rooms.reserve(expected).await;
+            next = Instant::now() + interval;
+            let read = self.source.records(&at).await;
+            self.metrics.count_call(&self.source.stream.name, &read);
+            match read {
+                Ok(reply) => {
+                    troubles = Troubles::none();
+                    next = next.max(Instant::now() + pause_after(&reply));
+                    caught_up = is_tip(&reply).then(Instant::now);
+                    iterator.clone_from(&reply.next_shard_iterator);
+                    if !self.take(reply, &mut room).await {
+                        return Ended::Broken;
+                    }
+                    if iterator.is_none() {
+                        self.intake.end();
+                        return Ended::Shard;
+                    }
+                }
+                // Nothing was taken for five minutes.
+                Err(fault) if fault.verdict == Verdict::Expired => {}
+                Err(fault) => {
+                    if fault.verdict != Verdict::Missing {
+                        iterator = Some(at);
+                    }
+                    drop(room);
+                    troubles.wait(&self.intake, &fault).await;
+                }
+            }
+        }
+    }
+
+    async fn iterator(&mut self) -> Result<String, Fault> {
+        let begin = self.intake.begin_at();
+        self.source
+            .iterator(self.intake.shard.as_str(), &begin)
+            .await
+    }
+
+    /// Whether Kinesis says that the position is none of this shard; told then.
+    fn refused(&self, fault: &Fault) -> bool {
+        let refused = fault.verdict == Verdict::Invalid;
+        if refused {
+            let reason = format!("the shard does not know this position: {fault}");
+            self.intake.corrupt(reason);
+        }
+        refused
+    }
+
+    /// Whether reading goes on.
+    async fn take(&mut self, reply: GetRecordsOutput, room: &mut Room) -> bool {
+        let tip = is_tip(&reply);
+        let latest = Duration::from_millis(reply.millis_behind_latest.unwrap_or(0).unsigned_abs());
+        let empty = reply.records.is_empty();
+        self.intake.take(reply.records, latest, room);
+        if empty && tip && self.intake.resumes() {
+            return self.is_possible().await;
+        }
+        true
+    }
+
+    /// At the tip, and the record that was read last has not come: it must be older than all that is left. A position
+    /// beyond the shard's end would be waited for in silence, and all until there passed over.
+    async fn is_possible(&self) -> bool {
+        let shard = self.intake.shard.as_str();
+        let Ok(oldest) = self.source.oldest(shard).await else {
+            // Looked at again with the next reply.
+            return true;
+        };
+        let beyond = oldest.is_some_and(|oldest| self.intake.is_beyond(&oldest));
+        if beyond {
+            let reason = "the shard ends before this position".to_owned();
+            self.intake.corrupt(reason);
+        }
+        !beyond
+    }
+}
+
+/// Whether there was nothing more to be read.
+fn is_tip(reply: &GetRecordsOutput) -> bool {
+    reply.millis_behind_latest == Some(0)
+}
+
+/// How long a reply of that size takes from the shard's rate.
+fn pause_after(reply: &GetRecordsOutput) -> Duration {
+    let bytes = reply
+        .records
+        .iter()
+        .map(|record| record.data.as_ref().len());
+    let bytes = u32::try_from(bytes.sum::<usize>()).unwrap_or(u32::MAX);
+    Duration::from_secs(1) * bytes / SHARD_BYTES_PER_S
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kinesis::{primitives::Blob, types::Record};
+
+    use super::*;
+
+    #[test]
+    fn a_large_reply_is_paid_for_by_the_rate_of_two_megabytes_a_second() {
+        let record = Record::builder()
+            .sequence_number("1")
+            .partition_key("k")
+            .data(Blob::new(vec![0; 1_000_000]))
+            .build()
+            .unwrap();
+        let reply = |count| {
+            let records = vec![record.clone(); count];
+            let reply = GetRecordsOutput::builder().set_records(Some(records));
+            reply.build().unwrap()
+        };
+        assert_eq!(pause_after(&reply(0)), Duration::ZERO);
+        assert_eq!(pause_after(&reply(1)), Duration::from_millis(500));
+        assert_eq!(pause_after(&reply(10)), Duration::from_secs(5));
+    }
+}
