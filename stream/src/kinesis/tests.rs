@@ -1,6 +1,9 @@
-//! The writer as a whole, against the servers that `tests/services/kinesis.sh` starts.
+//! Writer and reader as a whole, against the servers that `tests/services/kinesis.sh` starts.
 
 mod broken;
+mod crowd;
+mod landing;
+mod reading;
 mod server;
 mod writing;
 

@@ -1,4 +1,4 @@
-//! A board in memory, for tests: members come and go as told, and tails are what the test says has landed.
+//! A board in memory, for tests: with a commit log that is nothing but tails.
 
 use std::{
     collections::BTreeMap,
@@ -37,10 +37,16 @@ impl MemoryBoard {
         self.state().fails = fails;
     }
 
-    /// Says that the partition has landed up to that position.
-    pub fn land(&self, partition: &Partition, position: &Position) {
+    /// Lands the partition from one position to another, as the commit log does: only if it had landed up to there.
+    pub fn land(&self, partition: &Partition, follows: &Position, end: &Position) -> bool {
         let mut state = self.state();
-        state.tails.insert(partition.clone(), position.clone());
+        let tail = state.tails.entry(partition.clone());
+        let tail = tail.or_insert_with(Position::start);
+        let fits = tail == follows;
+        if fits {
+            tail.clone_from(end);
+        }
+        fits
     }
 
     /// How far the partition has landed.
