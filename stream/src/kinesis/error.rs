@@ -129,6 +129,11 @@ impl Verdict {
     pub(super) fn passes(self) -> bool {
         matches!(self, Self::Throttled | Self::Unsent | Self::Unclear)
     }
+
+    /// Whether it may mean that a shard has no record at the position that was asked for.
+    pub(super) fn is_no_place(self) -> bool {
+        matches!(self, Self::Invalid | Self::Missing)
+    }
 }
 
 /// A request that did not succeed.

@@ -16,7 +16,7 @@ use super::{
     ask::ask,
     error::{Error, Fault, Verdict, chain},
     intake::{Begin, Intake},
-    poll::{Ended, Troubles},
+    poll::{Ended, Troubles, is_beyond},
     read_metrics::Metrics,
     room::Rooms,
     source::Source,
@@ -44,25 +44,17 @@ impl FanOut {
         let mut troubles = Troubles::none();
         // Where the last subscription stood, as Kinesis tells it.
         let mut stood: Option<String> = None;
+        // Whether the record to begin at is known to be gone.
+        let mut gone = false;
         loop {
-            let begin = match stood.take().filter(|_| !self.intake.resumes()) {
-                Some(sequence) => starting(ShardIteratorType::AfterSequenceNumber, Some(sequence)),
-                None => match self.intake.begin_at() {
-                    Begin::Oldest => starting(ShardIteratorType::TrimHorizon, None),
-                    Begin::At(sequence) => {
-                        starting(ShardIteratorType::AtSequenceNumber, Some(sequence))
-                    }
-                },
-            };
-            let subscribed = match begin {
-                Ok(begin) => self.subscribe(begin).await,
-                Err(fault) => Err(fault),
-            };
+            let begin = self.begin(stood.take(), gone);
+            let oldest = begin.0 == ShardIteratorType::TrimHorizon;
+            let subscribed = self.subscribe(begin).await;
             self.metrics
                 .count_call(&self.source.stream.name, &subscribed);
             let failed = match subscribed {
                 Ok(subscription) => {
-                    troubles = Troubles::none();
+                    (troubles, gone) = (Troubles::none(), false);
                     match self.follow(subscription, &mut stood).await {
                         Ok(Some(ended)) => return ended,
                         // The five minutes are over.
@@ -70,10 +62,17 @@ impl FanOut {
                         Err(fault) => fault,
                     }
                 }
-                Err(fault) if fault.verdict == Verdict::Invalid => {
-                    let reason = format!("the shard does not know this position: {fault}");
-                    self.intake.corrupt(reason);
-                    return Ended::Broken;
+                Err(fault) if !oldest && fault.verdict.is_no_place() => {
+                    // From now on that record is looked for among all that there are.
+                    self.intake.begin_at();
+                    match is_beyond(&self.source, &self.intake).await {
+                        Ok(true) => return Ended::Broken,
+                        Ok(false) => {
+                            gone = true;
+                            continue;
+                        }
+                        Err(fault) => fault,
+                    }
                 }
                 Err(fault) => fault,
             };
@@ -81,7 +80,24 @@ impl FanOut {
         }
     }
 
-    async fn subscribe(&self, begin: StartingPosition) -> Result<SubscribeToShardOutput, Fault> {
+    /// Behind where the last subscription stood, or else at the record that was read last, unless it is gone.
+    fn begin(&mut self, stood: Option<String>, gone: bool) -> (ShardIteratorType, Option<String>) {
+        if let Some(sequence) = stood.filter(|_| !self.intake.resumes()) {
+            return (ShardIteratorType::AfterSequenceNumber, Some(sequence));
+        }
+        match self.intake.begin_at() {
+            Begin::At(sequence) if !gone => (ShardIteratorType::AtSequenceNumber, Some(sequence)),
+            _ => (ShardIteratorType::TrimHorizon, None),
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        (kind, sequence): (ShardIteratorType, Option<String>),
+    ) -> Result<SubscribeToShardOutput, Fault> {
+        let begin = StartingPosition::builder().r#type(kind);
+        let begin = begin.set_sequence_number(sequence).build();
+        let begin = begin.map_err(|error| Fault::new(Verdict::Never, chain(&error)))?;
         let asked = self.source.client.subscribe_to_shard();
         let asked = asked
             .consumer_arn(&self.consumer)
@@ -125,12 +141,6 @@ impl FanOut {
         let latest = Duration::from_millis(event.millis_behind_latest.unsigned_abs());
         self.intake.take(event.records, latest, &mut room);
     }
-}
-
-fn starting(kind: ShardIteratorType, sequence: Option<String>) -> Result<StartingPosition, Fault> {
-    let position = StartingPosition::builder().r#type(kind);
-    let position = position.set_sequence_number(sequence).build();
-    position.map_err(|error| Fault::new(Verdict::Never, chain(&error)))
 }
 
 /// The ARN of the stream's consumer of that name, once it takes subscriptions; it is registered if it is not there.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     error::{Fault, Verdict},
-    intake::Intake,
+    intake::{Begin, Intake},
     read_config::Read,
     read_metrics::Metrics,
     room::{self, Room, Rooms},
@@ -82,8 +82,8 @@ impl Poll {
             let at = match iterator.take() {
                 Some(at) => at,
                 None => match self.iterator().await {
-                    Ok(at) => at,
-                    Err(fault) if self.refused(&fault) => return Ended::Broken,
+                    Ok(Some(at)) => at,
+                    Ok(None) => return Ended::Broken,
                     Err(fault) => {
                         troubles.wait(&self.intake, &fault).await;
                         continue;
@@ -122,21 +122,19 @@ impl Poll {
         }
     }
 
-    async fn iterator(&mut self) -> Result<String, Fault> {
+    /// None when there is no such position in the shard, which was told.
+    async fn iterator(&mut self) -> Result<Option<String>, Fault> {
         let begin = self.intake.begin_at();
-        self.source
-            .iterator(self.intake.shard.as_str(), &begin)
-            .await
-    }
-
-    /// Whether Kinesis says that the position is none of this shard; told then.
-    fn refused(&self, fault: &Fault) -> bool {
-        let refused = fault.verdict == Verdict::Invalid;
-        if refused {
-            let reason = format!("the shard does not know this position: {fault}");
-            self.intake.corrupt(reason);
+        let shard = self.intake.shard.as_str();
+        let asked = self.source.iterator(shard, &begin).await;
+        match asked {
+            Err(fault) if begin != Begin::Oldest && fault.verdict.is_no_place() => {}
+            asked => return asked.map(Some),
         }
-        refused
+        match is_beyond(&self.source, &self.intake).await? {
+            true => Ok(None),
+            false => self.source.iterator(shard, &Begin::Oldest).await.map(Some),
+        }
     }
 
     /// Whether reading goes on.
@@ -146,26 +144,26 @@ impl Poll {
         let empty = reply.records.is_empty();
         self.intake.take(reply.records, latest, room);
         if empty && tip && self.intake.resumes() {
-            return self.is_possible().await;
+            // What cannot be asked now is asked with the next reply.
+            let beyond = is_beyond(&self.source, &self.intake).await;
+            return !beyond.unwrap_or(false);
         }
         true
     }
+}
 
-    /// At the tip, and the record that was read last has not come: it must be older than all that is left. A position
-    /// beyond the shard's end would be waited for in silence, and all until there passed over.
-    async fn is_possible(&self) -> bool {
-        let shard = self.intake.shard.as_str();
-        let Ok(oldest) = self.source.oldest(shard).await else {
-            // Looked at again with the next reply.
-            return true;
-        };
-        let beyond = oldest.is_some_and(|oldest| self.intake.is_beyond(&oldest));
-        if beyond {
-            let reason = "the shard ends before this position".to_owned();
-            self.intake.corrupt(reason);
-        }
-        !beyond
+/// The record that reading begins at is not there: it must be older than all that is left. Should it not, the position is
+/// beyond the shard's end, which is told: it would be waited for in silence, and all until there passed over.
+///
+/// # Errors
+/// The shard cannot be read.
+pub(super) async fn is_beyond(source: &Source, intake: &Intake) -> Result<bool, Fault> {
+    let oldest = source.oldest(intake.shard.as_str()).await?;
+    let beyond = oldest.is_some_and(|oldest| intake.is_beyond(&oldest));
+    if beyond {
+        intake.corrupt("the shard has no such record, and older ones".to_owned());
     }
+    Ok(beyond)
 }
 
 /// Whether there was nothing more to be read.

@@ -9,7 +9,7 @@ use aws_sdk_kinesis::{
 
 use super::{
     landing::{Landing, Ledger},
-    server::client,
+    server::{client, values},
     *,
 };
 use crate::{kinesis::Read, log::Partition, testing::board::MemoryBoard};
@@ -77,6 +77,13 @@ impl World {
         }
     }
 
+    /// Waits until all that is in the stream has landed, once.
+    async fn assert_lands(&self, keys: u32, numbers: u32) {
+        let stream = values(&self.direct, self.topic.as_str()).await;
+        self.ledger.has(stream.len()).await;
+        self.ledger.assert_balances(stream, keys, numbers);
+    }
+
     async fn reshard(&self, shards: i32) {
         let name = self.topic.as_str();
         let change = self.direct.update_shard_count().stream_name(name);
@@ -123,8 +130,7 @@ async fn shards_are_spread_evenly_within_30_s_of_a_reader_joining_leaving_or_dyi
     two.kill().await;
     let died = spread(&[&three], 8).await;
     world.append(20, 30..40, none).await;
-    world.ledger.has(20 * 40).await;
-    world.ledger.assert_balances(20, 40);
+    world.assert_lands(20, 40).await;
     println!(
         "spread {joined:?} after two joined, {left:?} after one left, {died:?} after one died"
     );
@@ -143,8 +149,7 @@ async fn shards_that_split_and_merge_under_load_land_once_and_each_key_in_order(
         world.reshard(3).await;
     };
     tokio::join!(world.append(10, 0..120, Duration::from_millis(25)), change);
-    world.ledger.has(10 * 120).await;
-    world.ledger.assert_balances(10, 120);
+    world.assert_lands(10, 120).await;
     spread(&[&readers[0], &readers[1]], 3).await;
     // One that comes later reads no shard that has ended.
     let late = world.start().await;
@@ -165,8 +170,7 @@ async fn who_reads_on_though_the_others_think_it_dead_lands_nothing_twice() {
     // Both have some of the shards from now on.
     spread(&[&other], 3).await;
     world.append(10, 0..60, Duration::from_millis(20)).await;
-    world.ledger.has(10 * 60).await;
-    world.ledger.assert_balances(10, 60);
+    world.assert_lands(10, 60).await;
     assert!(zombie.count() > 0);
     // They were in each other's way, and neither read the same again and again.
     let lost = *world.ledger.lost.lock().unwrap();

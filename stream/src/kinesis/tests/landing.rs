@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Mutex};
 
+use futures_util::future::BoxFuture;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::*;
@@ -10,8 +11,6 @@ use crate::{
     share::{Beat, Board, BoardError},
     testing::board::MemoryBoard,
 };
-
-use futures_util::future::BoxFuture;
 
 /// What has landed, in order, by whom.
 #[derive(Debug, Default)]
@@ -22,12 +21,24 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Every value of so many keys up to that number is there once, and each key's are in order.
-    pub(super) fn assert_balances(&self, keys: u32, numbers: u32) {
-        let by_key = by_key(self.values.lock().unwrap().iter().cloned());
+    /// What has landed is what is in the stream, as often as it is there (a writer's second try may be there too), and
+    /// every key's values have come in order.
+    pub(super) fn assert_balances(&self, stream: Vec<Bytes>, keys: u32, numbers: u32) {
+        let landed = self.values.lock().unwrap().clone();
+        let sorted = |mut values: Vec<Bytes>| {
+            values.sort();
+            values
+        };
+        assert!(
+            sorted(landed.clone()) == sorted(stream),
+            "lost or landed twice"
+        );
+        let by_key = by_key(landed);
         assert_eq!(by_key.len(), keys as usize);
         for (key, found) in by_key {
-            assert!(found.iter().copied().eq(0..numbers), "{key}: {found:?}");
+            let mut seen = BTreeSet::new();
+            let firsts = found.iter().copied().filter(|number| seen.insert(*number));
+            assert!(firsts.eq(0..numbers), "{key}: {found:?}");
         }
     }
 
@@ -103,7 +114,7 @@ async fn land(
             Ok(Delivery::Assigned(shards)) => {
                 for shard in shards {
                     reader.seek(&shard, &board.tail(&shard));
-                    held.send_modify(|held| drop(held.insert(shard)));
+                    held.send_modify(|held| held.extend([shard]));
                 }
                 continue;
             }
@@ -141,18 +152,18 @@ struct Cut {
 impl Cut {
     fn reached<'a, T: Send + 'a>(
         &'a self,
-        call: BoxFuture<'a, Result<T, BoardError>>,
+        call: impl FnOnce() -> BoxFuture<'a, Result<T, BoardError>>,
     ) -> BoxFuture<'a, Result<T, BoardError>> {
         match *self.dead.borrow() {
             true => Box::pin(async { Err(BoardError::new("reach the board", "cut off")) }),
-            false => call,
+            false => call(),
         }
     }
 }
 
 impl Board for Cut {
     fn post(&self, s: &StreamId, member: &str, beat: u64) -> BoxFuture<'_, Result<(), BoardError>> {
-        self.reached(self.board.post(s, member, beat))
+        self.reached(|| self.board.post(s, member, beat))
     }
 
     fn remove(
@@ -161,17 +172,17 @@ impl Board for Cut {
         member: &str,
         beat: u64,
     ) -> BoxFuture<'_, Result<(), BoardError>> {
-        self.reached(self.board.remove(s, member, beat))
+        self.reached(|| self.board.remove(s, member, beat))
     }
 
     fn members(&self, s: &StreamId) -> BoxFuture<'_, Result<BTreeMap<String, Beat>, BoardError>> {
-        self.reached(self.board.members(s))
+        self.reached(|| self.board.members(s))
     }
 
     fn tails(
         &self,
         s: &StreamId,
     ) -> BoxFuture<'_, Result<BTreeMap<Partition, Position>, BoardError>> {
-        self.reached(self.board.tails(s))
+        self.reached(|| self.board.tails(s))
     }
 }
