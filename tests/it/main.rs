@@ -12,6 +12,7 @@ mod glue;
 mod harness;
 mod ingest;
 mod kill;
+mod kinesis;
 mod mount;
 mod query;
 mod readers;

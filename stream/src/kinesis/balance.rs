@@ -89,7 +89,17 @@ impl Balancer {
             return Err(Over);
         }
         for (shard, (generation, position)) in wanted.seeks {
-            self.read(held, shard, generation, position);
+            let keys = views
+                .borrow()
+                .as_ref()
+                .and_then(|view| view.shards.keys(&shard));
+            let whose = Whose {
+                stream: self.stream.name.clone(),
+                shard,
+                generation,
+                keys,
+            };
+            self.read(held, whose, position);
         }
         if wanted.finished.is_empty() {
             return Ok(());
@@ -99,18 +109,13 @@ impl Balancer {
     }
 
     /// Has a shard read from right after the position, instead of from wherever it is read.
-    fn read(&self, held: &mut Held, shard: Partition, generation: u64, position: Position) {
-        let Some(task) = held.shards.get_mut(&shard) else {
+    fn read(&self, held: &mut Held, whose: Whose, position: Position) {
+        let Some(task) = held.shards.get_mut(&whose.shard) else {
             return;
         };
         if let Some(task) = task.take() {
             task.abort();
         }
-        let whose = Whose {
-            stream: self.stream.name.clone(),
-            shard,
-            generation,
-        };
         let deliveries = Arc::clone(&self.deliveries);
         let Some(intake) = Intake::new(whose, position, deliveries, self.metrics.clone()) else {
             return;

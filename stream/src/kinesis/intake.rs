@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    deaggregate::deaggregate,
+    deaggregate::{Keys, deaggregate},
     deliveries::Deliveries,
     position::{self, Mark, Place},
     read_metrics::Metrics,
@@ -36,6 +36,7 @@ pub(super) struct Intake {
     stream: String,
     pub(super) shard: Partition,
     generation: u64,
+    keys: Option<Keys>,
     deliveries: Arc<Deliveries>,
     metrics: Metrics,
     /// The end of what was delivered, or where it was sought.
@@ -50,6 +51,8 @@ pub(super) struct Whose {
     pub(super) stream: String,
     pub(super) shard: Partition,
     pub(super) generation: u64,
+    /// What belongs to the shard, where Kinesis tells.
+    pub(super) keys: Option<Keys>,
 }
 
 impl Intake {
@@ -74,6 +77,7 @@ impl Intake {
             stream: whose.stream,
             shard: whose.shard,
             generation: whose.generation,
+            keys: whose.keys,
             deliveries,
             metrics,
             follows: position,
@@ -113,8 +117,9 @@ impl Intake {
             let appended_ms = appended_ms(&record);
             let sequence = record.sequence_number;
             let skipped = self.resumed(&sequence);
-            let values = deaggregate(record.data.into_inner().into());
-            for (place, value) in (0..).zip(values) {
+            let events = deaggregate(record.data.into_inner().into(), self.keys.as_ref());
+            self.metrics.count_strays(&self.stream, events.strays);
+            for (place, value) in events.values {
                 if skipped.is_some_and(|last| place <= last) {
                     continue;
                 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::deaggregate::Keys;
 use crate::log::Partition;
 
 /// One shard, as Kinesis lists it.
@@ -13,6 +14,8 @@ pub(super) struct Shard {
     pub(super) parents: Vec<Partition>,
     /// The first sequence number that it can have: no two shards of one name have the same.
     pub(super) starts: String,
+    /// What belongs there, where Kinesis tells.
+    pub(super) keys: Option<Keys>,
 }
 
 /// All shards that are listed, by name.
@@ -55,6 +58,11 @@ impl Lineage {
         })
     }
 
+    /// The keys of a shard that is listed.
+    pub(super) fn keys(&self, shard: &Partition) -> Option<Keys> {
+        self.shards.get(shard)?.keys.clone()
+    }
+
     pub(super) fn contains(&self, shard: &Partition) -> bool {
         self.shards.contains_key(shard)
     }
@@ -68,6 +76,7 @@ mod tests {
         let shard = Shard {
             parents: parents.iter().map(|name| Partition::new(name)).collect(),
             starts: format!("1{}", name.len()),
+            keys: None,
         };
         (Partition::new(name), shard)
     }

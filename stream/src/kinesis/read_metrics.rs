@@ -9,6 +9,7 @@ const READ_RECORDS: &str = "headgate_stream_kinesis_read_records_total";
 const READ_BYTES: &str = "headgate_stream_kinesis_read_bytes_total";
 const CALLS: &str = "headgate_stream_kinesis_read_calls_total";
 const GAPS: &str = "headgate_stream_kinesis_gaps_total";
+const STRAYS: &str = "headgate_stream_kinesis_stray_records_total";
 const SHARDS: &str = "headgate_stream_kinesis_reader_shards";
 const MEMBERS: &str = "headgate_stream_kinesis_reader_members";
 const MOVES: &str = "headgate_stream_kinesis_reader_moves_total";
@@ -39,6 +40,12 @@ pub const READ_CATALOG: &[(&str, &str, &[&str], &str)] = &[
         "counter",
         &["stream"],
         "Times that retention had removed the record that was read last, so that some behind it may be gone too.",
+    ),
+    (
+        STRAYS,
+        "counter",
+        &["stream"],
+        "Events left out because they are in a shard that their keys do not belong to: their writer has sent them to the right one too.",
     ),
     (
         SHARDS,
@@ -73,6 +80,7 @@ pub(super) struct Metrics {
     read_bytes: IntCounterVec,
     calls: IntCounterVec,
     gaps: IntCounterVec,
+    strays: IntCounterVec,
     shards: IntGaugeVec,
     members: IntGaugeVec,
     moves: IntCounterVec,
@@ -87,6 +95,7 @@ impl Metrics {
             read_bytes: counter(registry, READ_BYTES)?,
             calls: counter(registry, CALLS)?,
             gaps: counter(registry, GAPS)?,
+            strays: counter(registry, STRAYS)?,
             shards: gauge(registry, SHARDS)?,
             members: gauge(registry, MEMBERS)?,
             moves: counter(registry, MOVES)?,
@@ -117,6 +126,11 @@ impl Metrics {
     /// Retention may have removed what was not read.
     pub(super) fn count_gap(&self, stream: &str) {
         self.gaps.with_label_values(&[stream]).inc();
+    }
+
+    /// Events were in a shard that they do not belong to.
+    pub(super) fn count_strays(&self, stream: &str, records: u64) {
+        self.strays.with_label_values(&[stream]).inc_by(records);
     }
 
     /// What this reader has from now on, and what has changed.
@@ -177,6 +191,7 @@ mod tests {
         metrics.observe_read("events", &[Bytes::from_static(b"a")]);
         metrics.count_call("events", &Ok(()));
         metrics.count_gap("events");
+        metrics.count_strays("events", 1);
         metrics.moved("events", 1, 1, 0);
         metrics.set_members("events", 1);
         metrics.count_board_failure("events");

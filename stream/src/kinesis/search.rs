@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_kinesis::{
     Client,
     primitives::DateTime,
-    types::{ShardFilter, ShardFilterType, ShardIteratorType},
+    types::{Shard as Described, ShardFilter, ShardFilterType, ShardIteratorType},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     ask::ask,
     config::Config,
-    deaggregate::deaggregate,
+    deaggregate::{Keys, deaggregate},
     error::{Error, Fault, Verdict},
     shards,
     streams::Named,
@@ -41,12 +41,13 @@ pub(super) async fn find(
         let stream = Named::of(config, topic.as_str())?;
         let since = DateTime::from_millis(search.since_ms);
         let shards = since_then(client, config, &stream, since).await?;
-        let reading = shards.into_iter().map(|shard: String| {
+        let reading = shards.into_iter().map(|(shard, keys)| {
             let reading = Reading {
                 client,
                 config,
                 stream: &stream,
                 shard,
+                keys,
             };
             reading.run(since, search)
         });
@@ -66,7 +67,7 @@ async fn since_then(
     config: &Config,
     stream: &Named,
     since: DateTime,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<(String, Option<Keys>)>, Error> {
     let filter = ShardFilter::builder()
         .r#type(ShardFilterType::FromTimestamp)
         .timestamp(since);
@@ -75,7 +76,11 @@ async fn since_then(
         Error::of(&stream.name, fault)
     })?;
     let shards = shards::list(client, config, stream, Some(filter)).await?;
-    Ok(shards.into_iter().map(|shard| shard.shard_id).collect())
+    let with_keys = |shard: Described| {
+        let keys = shards::keys(&shard);
+        (shard.shard_id, keys)
+    };
+    Ok(shards.into_iter().map(with_keys).collect())
 }
 
 /// One shard that is read to its end.
@@ -84,6 +89,8 @@ struct Reading<'a> {
     config: &'a Config,
     stream: &'a Named,
     shard: String,
+    /// What a reader takes from there; the rest counts as not written.
+    keys: Option<Keys>,
 }
 
 impl Reading<'_> {
@@ -100,8 +107,8 @@ impl Reading<'_> {
             let answer = answer.await.map_err(|fault| self.failed(fault))?;
             for record in &answer.records {
                 let data = Bytes::copy_from_slice(record.data.as_ref());
-                let digests = deaggregate(data).into_iter();
-                let digests = digests.map(|value| Digest::of(&value));
+                let events = deaggregate(data, self.keys.as_ref()).values.into_iter();
+                let digests = events.map(|(_, value)| Digest::of(&value));
                 found.extend(digests.filter(|digest| search.wanted.contains(digest)));
             }
             // An answer without records is the end only if it says so: there may be a gap in a shard.

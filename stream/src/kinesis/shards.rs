@@ -8,6 +8,7 @@ use aws_sdk_kinesis::{
 use super::{
     ask::ask,
     config::Config,
+    deaggregate::Keys,
     error::{Error, Fault, Verdict},
     streams::Named,
 };
@@ -120,6 +121,11 @@ pub(super) async fn list(
 fn is_open(shard: &Described) -> bool {
     let range = shard.sequence_number_range.as_ref();
     range.is_some_and(|range| range.ending_sequence_number.is_none())
+}
+
+/// The keys that belong to the shard; none where their range is not of numbers.
+pub(super) fn keys(described: &Described) -> Option<Keys> {
+    shard(described).map(|shard| shard.first..=shard.last)
 }
 
 /// None where the range is not of numbers.

@@ -37,12 +37,14 @@ impl Source {
     pub(super) async fn shards(&self) -> Result<Lineage, Error> {
         let listed = shards::list(&self.client, &self.config, &self.stream, None).await?;
         let shard = |shard: Described| {
+            let keys = shards::keys(&shard);
             let parents = shard.parent_shard_id.into_iter();
             let parents = parents.chain(shard.adjacent_parent_shard_id);
             let range = shard.sequence_number_range;
             let about = Shard {
                 parents: parents.map(|name| Partition::new(&name)).collect(),
                 starts: range.map_or_else(String::new, |range| range.starting_sequence_number),
+                keys,
             };
             (Partition::new(&shard.shard_id), about)
         };

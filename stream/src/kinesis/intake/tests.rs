@@ -29,6 +29,7 @@ impl World {
         let whose = Whose {
             stream: "events".to_owned(),
             generation: wanted.seeks[&shard].0,
+            keys: None,
             shard,
         };
         let metrics = Metrics::register(&Registry::new()).unwrap();
@@ -203,6 +204,7 @@ fn positions_that_are_none_are_told_and_ends_are_not_read() {
     let whose = Whose {
         stream: "events".to_owned(),
         generation: wanted.seeks[&shard].0,
+        keys: None,
         shard,
     };
     let metrics = Metrics::register(&Registry::new()).unwrap();
