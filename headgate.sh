@@ -51,7 +51,7 @@ main() {
             run_benches "$@"
             ;;
         services)
-            [ $# = 1 ] || [ "$*" = "${1:-} redshift" ] || {
+            [ $# = 1 ] || [ "$*" = "${1:-} redshift" ] || [ "$*" = "${1:-} kinesis" ] || {
                 usage
                 exit 2
             }

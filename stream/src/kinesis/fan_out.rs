@@ -16,7 +16,7 @@ use super::{
     ask::ask,
     error::{Error, Fault, Verdict, chain},
     intake::{Begin, Intake},
-    poll::{Ended, Troubles, is_beyond},
+    poll::{Ended, Troubles, is_beyond, is_other},
     read_metrics::Metrics,
     room::Rooms,
     source::Source,
@@ -65,9 +65,9 @@ impl FanOut {
                 Err(fault) if !oldest && fault.verdict.is_no_place() => {
                     // From now on that record is looked for among all that there are.
                     self.intake.begin_at();
-                    match is_beyond(&self.source, &self.intake).await {
-                        Ok(true) => return Ended::Broken,
-                        Ok(false) => {
+                    match self.is_gone().await {
+                        Ok(false) => return Ended::Broken,
+                        Ok(true) => {
                             gone = true;
                             continue;
                         }
@@ -78,6 +78,13 @@ impl FanOut {
             };
             troubles.wait(&self.intake, &failed).await;
         }
+    }
+
+    /// Whether the record to begin at is gone, and it is still the same stream; what is wrong otherwise was told.
+    async fn is_gone(&self) -> Result<bool, Fault> {
+        let wrong = is_other(&self.source, &self.intake).await?
+            || is_beyond(&self.source, &self.intake).await?;
+        Ok(!wrong)
     }
 
     /// Behind where the last subscription stood, or else at the record that was read last, unless it is gone.

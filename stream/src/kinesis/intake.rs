@@ -16,7 +16,7 @@ use super::{
     read_metrics::Metrics,
     room::{self, Room},
 };
-use crate::log::{Partition, Position, Records};
+use crate::log::{Partition, Position, ReadError, Records};
 
 /// A delivery that has so many bytes is handed over; the rest of an aggregate follows in the next one.
 const DELIVERY_BYTES: usize = 1 << 20;
@@ -192,6 +192,12 @@ impl Intake {
         let after = self.follows.clone();
         self.deliveries
             .corrupt(&self.shard, self.generation, after, reason);
+    }
+
+    /// What there is now under the stream's name is another stream.
+    pub(super) fn recreated(&self) {
+        let stream = self.stream.clone();
+        self.deliveries.end(ReadError::Recreated { stream });
     }
 
     pub(super) fn unavailable(&self, reason: &str) {

@@ -77,14 +77,27 @@ impl Poll {
         // When the shard was last read to its tip.
         let mut caught_up: Option<Instant> = None;
         let mut next = Instant::now();
+        // Something was missing: the stream may be another one.
+        let mut doubted = false;
         loop {
             sleep_until(next).await;
+            if doubted {
+                match is_other(&self.source, &self.intake).await {
+                    Ok(false) => doubted = false,
+                    Ok(true) => return Ended::Broken,
+                    Err(fault) => {
+                        troubles.wait(&self.intake, &fault).await;
+                        continue;
+                    }
+                }
+            }
             let at = match iterator.take() {
                 Some(at) => at,
                 None => match self.iterator().await {
                     Ok(Some(at)) => at,
                     Ok(None) => return Ended::Broken,
                     Err(fault) => {
+                        doubted = fault.verdict == Verdict::Missing;
                         troubles.wait(&self.intake, &fault).await;
                         continue;
                     }
@@ -112,9 +125,8 @@ impl Poll {
                 // Nothing was taken for five minutes.
                 Err(fault) if fault.verdict == Verdict::Expired => {}
                 Err(fault) => {
-                    if fault.verdict != Verdict::Missing {
-                        iterator = Some(at);
-                    }
+                    doubted = fault.verdict == Verdict::Missing;
+                    iterator = Some(at).filter(|_| !doubted);
                     drop(room);
                     troubles.wait(&self.intake, &fault).await;
                 }
@@ -122,7 +134,7 @@ impl Poll {
         }
     }
 
-    /// None when there is no such position in the shard, which was told.
+    /// None when there is no such position in the shard, or another stream, which was told.
     async fn iterator(&mut self) -> Result<Option<String>, Fault> {
         let begin = self.intake.begin_at();
         let shard = self.intake.shard.as_str();
@@ -130,6 +142,9 @@ impl Poll {
         match asked {
             Err(fault) if begin != Begin::Oldest && fault.verdict.is_no_place() => {}
             asked => return asked.map(Some),
+        }
+        if is_other(&self.source, &self.intake).await? {
+            return Ok(None);
         }
         match is_beyond(&self.source, &self.intake).await? {
             true => Ok(None),
@@ -150,6 +165,18 @@ impl Poll {
         }
         true
     }
+}
+
+/// Whether there is another stream under that name now, which is told.
+///
+/// # Errors
+/// The stream cannot be asked, or there is none at present.
+pub(super) async fn is_other(source: &Source, intake: &Intake) -> Result<bool, Fault> {
+    let other = !source.is_same().await?;
+    if other {
+        intake.recreated();
+    }
+    Ok(other)
 }
 
 /// The record that reading begins at is not there: it must be older than all that is left. Should it not, the position is

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use aws_sdk_kinesis::types::StreamDescriptionSummary;
 use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use tokio::{
@@ -15,8 +14,16 @@ use tokio::{
 };
 
 use super::{
-    Kinesis, balance::Balancer, deliveries::Deliveries, error::Error, fan_out, pulse::Pulse,
-    read_metrics::Metrics, room::Rooms, source::Source, streams,
+    Kinesis,
+    balance::Balancer,
+    deliveries::Deliveries,
+    error::Error,
+    fan_out,
+    pulse::Pulse,
+    read_metrics::Metrics,
+    room::Rooms,
+    source::{self, Source},
+    streams,
 };
 use crate::{
     log::{Delivery, Lag, Partition, Position, ReadError, Reader, StreamId, Topic},
@@ -63,15 +70,17 @@ impl Readers {
     /// [`Error::Missing`] and others that name the stream, [`Error::Unreachable`] when Kinesis does not answer.
     pub async fn open(&self, name: &str, topic: &Topic) -> Result<Box<dyn Reader>, Error> {
         let Kinesis { config, client, .. } = &self.kinesis;
+        let named = streams::Named::of(config, topic.as_str())?;
+        let found = streams::ensure(client, config, &named).await?;
         let source = Source {
             client: client.clone(),
             config: Arc::clone(config),
-            stream: streams::Named::of(config, topic.as_str())?,
+            stream: named,
+            incarnation: source::incarnation(&found),
         };
-        let found = streams::ensure(client, config, &source.stream).await?;
         let stream = StreamId {
             name: name.to_owned(),
-            incarnation: incarnation(&found),
+            incarnation: source.incarnation.clone(),
         };
         let consumer = match &config.read.fan_out {
             Some(consumer) => Some(fan_out::consumer(&source, &found.stream_arn, consumer).await?),
@@ -127,12 +136,6 @@ impl Readers {
             tracing::warn!("readers are still on the board");
         }
     }
-}
-
-/// When the stream was made, in ms since the epoch: one that is deleted and made anew is another.
-fn incarnation(found: &StreamDescriptionSummary) -> String {
-    let made = found.stream_creation_timestamp.to_millis();
-    made.unwrap_or(0).to_string()
 }
 
 struct KinesisReader {

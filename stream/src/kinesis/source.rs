@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use aws_sdk_kinesis::{
-    Client, operation::get_records::GetRecordsOutput, types::Shard as Described,
-    types::ShardIteratorType,
+    Client,
+    operation::get_records::GetRecordsOutput,
+    types::{Shard as Described, ShardIteratorType, StreamDescriptionSummary},
 };
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
     intake::Begin,
     lineage::{Lineage, Shard},
     shards,
-    streams::Named,
+    streams::{self, Named},
 };
 use crate::log::Partition;
 
@@ -27,9 +28,31 @@ pub(super) struct Source {
     pub(super) client: Client,
     pub(super) config: Arc<Config>,
     pub(super) stream: Named,
+    /// When the stream was made: see [`incarnation`].
+    pub(super) incarnation: String,
+}
+
+/// When the stream was made, in ms since the epoch: one that is deleted and made anew is another.
+pub(super) fn incarnation(found: &StreamDescriptionSummary) -> String {
+    let made = found.stream_creation_timestamp.to_millis();
+    made.unwrap_or(0).to_string()
 }
 
 impl Source {
+    /// Whether the stream of that name is still this one. Asked where something was missing: what there is of another
+    /// stream must not be read as what comes next in this one.
+    ///
+    /// # Errors
+    /// The stream cannot be asked, or there is none.
+    pub(super) async fn is_same(&self) -> Result<bool, Fault> {
+        let found = streams::describe(&self.client, &self.config, &self.stream).await;
+        match found {
+            Ok(Some(found)) => Ok(incarnation(&found) == self.incarnation),
+            Ok(None) => Err(Fault::new(Verdict::Missing, "the stream does not exist")),
+            Err(error) => Err(Fault::new(Verdict::Unclear, error.to_string())),
+        }
+    }
+
     /// All shards that Kinesis still has, closed ones included.
     ///
     /// # Errors
