@@ -189,3 +189,6 @@ pub(super) async fn consumer(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
