@@ -1,10 +1,12 @@
 //! How the readers of one stream share its partitions where the stream itself has no groups.
 //!
 //! Each reader posts on a [`Board`], every few seconds, that it lives, and sees who else does. All compute the same
-//! [assignment](assign) from that, so nobody leads and nobody has to agree. Where two differ for a while they read the
+//! assignment from that, so nobody leads and nobody has to agree. Where two differ for a while they read the
 //! same partition, which costs work and never rows: the commit log fences. `docs/adr/0014-kinesis-reader.md` says why.
 
+#[cfg(feature = "kinesis")]
 pub(crate) mod assign;
+#[cfg(feature = "kinesis")]
 pub(crate) mod members;
 
 use std::{collections::BTreeMap, error::Error, fmt, sync::Arc};

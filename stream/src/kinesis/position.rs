@@ -46,7 +46,7 @@ pub(super) fn place(position: &Position) -> Result<Place, String> {
     let wrong = || format!("{text:?} is no position of Kinesis");
     let digits = |number: &&str| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     let numbers: Vec<&str> = text.split('.').collect();
-    if !numbers.iter().all(|number| digits(number)) {
+    if !numbers.iter().all(digits) {
         return Err(wrong());
     }
     match numbers[..] {

@@ -33,7 +33,9 @@ fn config(endpoint: &str) -> Config {
             shards: 2,
             ..Streams::default()
         },
-        produce_deadline_ms: 20_000,
+        produce_deadline_ms: 60_000,
+        request_timeout_ms: 20_000,
+        request_deadline_ms: 60_000,
         shards_interval_ms: 500,
         probe_interval_ms: 200,
         ..Config::default()

@@ -9,7 +9,7 @@ use aws_sdk_kinesis::{
 
 use super::{
     landing::{Landing, Ledger},
-    server::client,
+    server::{client, values_of_kcl},
     *,
 };
 use crate::{kinesis::Read, log::Partition, testing::board::MemoryBoard};
@@ -77,10 +77,12 @@ impl World {
         }
     }
 
-    /// Waits until all of so many keys up to that number has landed, and nothing twice.
+    /// Waits until all that the stream has for its consumers has landed, and nothing twice: all of so many keys up to that
+    /// number.
     async fn assert_lands(&self, keys: u32, numbers: u32) {
-        self.ledger.has((keys * numbers) as usize).await;
-        self.ledger.assert_balances(keys, numbers);
+        let stream = values_of_kcl(&self.direct, self.topic.as_str()).await;
+        self.ledger.has(stream.len()).await;
+        self.ledger.assert_balances(stream, keys, numbers);
     }
 
     async fn reshard(&self, shards: i32) {
