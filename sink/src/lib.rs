@@ -28,8 +28,9 @@ pub mod testing;
 #[cfg(feature = "redshift")]
 pub mod warehouse;
 
-mod batch;
-mod board;
+use headgate_stream::backoff;
+
+pub use board::StoreBoard;
 pub use clock::Clock;
 pub use config::{Config, TableConfig};
 pub use health::Health;

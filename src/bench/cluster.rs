@@ -96,8 +96,8 @@ pub(super) async fn run(
 /// Writes commits to the log of the stream that sinks of this configuration read.
 async fn write_commits(config: &Config, commits: u64) -> Result<()> {
     let store = lake::open_to_read(config).await?.context("no store")?;
-    let opened = Stream::open(config, Role::Sink, &Topics::default(), &Registry::new());
-    let mut stream = opened.await?;
+    let (topics, metrics) = (Topics::default(), Registry::new());
+    let mut stream = Stream::open(config, Role::Sink, &topics, &metrics).await?;
     let readers = stream.readers(&store).await?;
     let id = readers.first().context("no stream")?.stream().clone();
     drop(readers);

@@ -140,6 +140,7 @@ impl Balancer {
                     rooms,
                     settings: self.settings.clone(),
                     metrics,
+                    verified: false,
                 }
                 .run(),
             ),

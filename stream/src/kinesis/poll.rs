@@ -42,6 +42,8 @@ pub(super) struct Poll {
     pub(super) rooms: Rooms,
     pub(super) settings: Read,
     pub(super) metrics: Metrics,
+    /// The position is known not to be beyond the shard's end.
+    pub(super) verified: bool,
 }
 
 /// Failures in a row.
@@ -158,9 +160,10 @@ impl Poll {
         let latest = Duration::from_millis(reply.millis_behind_latest.unwrap_or(0).unsigned_abs());
         let empty = reply.records.is_empty();
         self.intake.take(reply.records, latest, room);
-        if empty && tip && self.intake.resumes() {
+        if empty && tip && self.intake.resumes() && !self.verified {
             // What cannot be asked now is asked with the next reply.
             let beyond = is_beyond(&self.source, &self.intake).await;
+            self.verified = beyond.is_ok();
             return !beyond.unwrap_or(false);
         }
         true
