@@ -6,7 +6,7 @@
 #   ./headgate.sh build           installs what is missing and builds the release binary
 #   ./headgate.sh faults          breaks everything in turn around real servers, and proves what has landed (--seeds, --seed)
 #   ./headgate.sh bench           reproduces the figures of docs/performance.md
-#   ./headgate.sh services DIR [redshift]    runs Kafka and an S3 server on this machine, their data in DIR, without Docker
+#   ./headgate.sh services DIR [redshift|kinesis]    runs Kafka and an S3 server on this machine, their data in DIR, without Docker
 # Works on Debian and Ubuntu; elsewhere, install a C compiler, git, curl and Rust yourself first.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -51,7 +51,7 @@ main() {
             run_benches "$@"
             ;;
         services)
-            [ $# = 1 ] || [ "$*" = "${1:-} redshift" ] || {
+            [ $# = 1 ] || [ "$*" = "${1:-} redshift" ] || [ "$*" = "${1:-} kinesis" ] || {
                 usage
                 exit 2
             }

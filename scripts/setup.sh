@@ -74,7 +74,7 @@ setup_build() {
 
 setup_test() {
     install_packages python3:python3 jq:jq gzip:gzip
-    if ! "$venv_dir/bin/python" -c 'import boto3, duckdb, grpc, hcl2, moto.server, policy_sentry, psycopg, pyarrow, yaml' 2>/dev/null; then
+    if ! "$venv_dir/bin/python" -c 'import aws_kinesis_agg.deaggregator, boto3, duckdb, grpc, hcl2, moto.server, policy_sentry, psycopg, pyarrow, yaml' 2>/dev/null; then
         say "installing the Python packages of the tests"
         if ! python3 -m venv --clear "$venv_dir" 2>/dev/null; then
             as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
@@ -86,7 +86,7 @@ setup_test() {
     docker compose version >/dev/null 2>&1 || install_packages docker-compose:docker-compose
     setup_promtool
     setup_airflow
-    tests/services/install.sh ceph s3s redshift
+    tests/services/install.sh ceph kinesis s3s redshift
 }
 
 # Sets `airflow_python`: Airflow pins much, so it has an environment of its own, by its version.

@@ -59,7 +59,7 @@ add_counts() {
 }
 
 # What can be done while the binary's tests run, which wait more than they work: the lints, and building the crates' tests.
-# With the backends' features, so that what needs Kafka, an S3 server or a warehouse runs too.
+# With the backends' features, so that what needs Kafka, Kinesis, an S3 server or a warehouse runs too.
 beside_tests() {
     nice -n 19 cargo clippy --locked --release --workspace --all-targets --all-features --quiet -- -D warnings &&
         touch "$lists/linted"
@@ -68,7 +68,7 @@ beside_tests() {
 }
 
 run_tests() {
-    local features=headgate-stream/kafka,headgate-stream/testing,headgate-sink/redshift,headgate-sink/s3,headgate-sink/testing
+    local features=headgate-stream/kafka,headgate-stream/kinesis,headgate-stream/testing,headgate-sink/redshift,headgate-sink/s3,headgate-sink/testing
     local lists beside
     lists=$(mktemp -d)
     step "format" cargo fmt --all --check

@@ -244,11 +244,11 @@ fn notes(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let spills = config.stream.kind == StreamKind::Kafka
+    let spills = config.stream.kind != StreamKind::Journal
         && config.stream.on_stream_unavailable == OnUnavailable::Spill;
     if spills {
         notes.push(
-            "accepted events that a gateway keeps on its disk for Kafka: its headgate_stream_spill_depth_records says how many"
+            "accepted events that a gateway keeps on its disk while the stream is away: its headgate_stream_spill_depth_records says how many"
                 .to_owned(),
         );
     }

@@ -63,9 +63,9 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Runs gateway, stream and sink in this process
     Up(Up),
-    /// Runs a gateway alone; sinks elsewhere land what it takes (needs stream.kind = "kafka")
+    /// Runs a gateway alone; sinks elsewhere land what it takes (needs stream.kind = "kafka" or "kinesis")
     Gateway(Gateway),
-    /// Runs a sink alone: lands what gateways elsewhere take (needs stream.kind = "kafka")
+    /// Runs a sink alone: lands what gateways elsewhere take (needs stream.kind = "kafka" or "kinesis")
     Sink(SinkCommand),
     /// Runs SQL over the landed tables; without SQL, a prompt
     Query(Query),

@@ -33,9 +33,9 @@ const DEFAULT_FILE: &str = "headgate.toml";
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Directory of the journal (`journal/`), of what a gateway keeps for Kafka (`spill/`), the landed tables (`lake/`)
-    /// and the addresses of the running process (`run/`). One process at a time may run on it; with
-    /// `stream.kind = "kafka"` and `store.kind = "s3"` one gateway and one sink may.
+    /// Directory of the journal (`journal/`), of what a gateway keeps for Kafka or Kinesis (`spill/`), the landed tables
+    /// (`lake/`) and the addresses of the running process (`run/`). One process at a time may run on it; with
+    /// `stream.kind = "kafka"` or `"kinesis"` and `store.kind = "s3"` one gateway and one sink may.
     pub(crate) data_dir: PathBuf,
     /// How events are taken.
     pub(crate) gateway: headgate_gateway::Config,
@@ -45,7 +45,9 @@ pub(crate) struct Config {
     pub(crate) journal: headgate_stream::journal::Config,
     /// The stream between processes, where `stream.kind` is `kafka`.
     pub(crate) kafka: headgate_stream::kafka::Config,
-    /// What a gateway keeps on disk while Kafka does not take it, where `stream.on_stream_unavailable` is `spill`.
+    /// The streams between processes, where `stream.kind` is `kinesis`.
+    pub(crate) kinesis: headgate_stream::kinesis::Config,
+    /// What a gateway keeps on disk while Kafka or Kinesis does not take it, where `stream.on_stream_unavailable` is `spill`.
     pub(crate) spill: headgate_stream::spill::Config,
     /// How events become tables.
     pub(crate) sink: headgate_sink::Config,
@@ -77,6 +79,7 @@ impl Default for Config {
             stream: Stream::default(),
             journal: headgate_stream::journal::Config::default(),
             kafka: headgate_stream::kafka::Config::default(),
+            kinesis: headgate_stream::kinesis::Config::default(),
             spill: headgate_stream::spill::Config::default(),
             sink: headgate_sink::Config::default(),
             store: Store::default(),
@@ -156,7 +159,8 @@ pub(crate) struct Shutdown {
     /// Time to finish requests in flight, land what was read and close the stream after SIGTERM or SIGINT, in
     /// milliseconds: 100 to 3600000, and more than all of these together, which follow one another:
     /// `gateway.timeouts.drain_unready_ms`, `gateway.timeouts.drain_deadline_ms`, `sink.drain_deadline_ms` and, with
-    /// Kafka, `kafka.close_deadline_ms`. What has not landed by then stays in the stream for the next start.
+    /// Kafka or Kinesis, `kafka.close_deadline_ms` or `kinesis.close_deadline_ms`. What has not landed by then stays in the
+    /// stream for the next start.
     pub(crate) deadline_ms: u64,
 }
 
@@ -196,7 +200,14 @@ impl Config {
         if self.stream.kind == StreamKind::Kafka {
             crates.push(("kafka", self.kafka.problems()));
             crates.push(("spill", self.spill.problems()));
-            crates.push(("kafka", place::patience(self)));
+            let patience = place::patience(self, self.kafka.produce_deadline_ms);
+            crates.push(("kafka", patience));
+        }
+        if self.stream.kind == StreamKind::Kinesis {
+            crates.push(("kinesis", self.kinesis.problems()));
+            crates.push(("spill", self.spill.problems()));
+            let patience = place::patience(self, self.kinesis.produce_deadline_ms);
+            crates.push(("kinesis", patience));
         }
         crates.push(("warehouse", self.warehouse.problems()));
         crates.push(("warehouse", place::lake(self)));

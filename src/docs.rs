@@ -37,10 +37,12 @@ a meaning is in the changelog. On Linux the process's own are there too, under t
 ";
 
 fn metrics() -> String {
-    let sections: [(&str, Catalogue); 9] = [
+    let sections: [(&str, Catalogue); 11] = [
         ("Gateway", headgate_gateway::metrics::CATALOG),
         ("Journal", headgate_stream::metrics::CATALOG),
         ("Kafka", headgate_stream::kafka::CATALOG),
+        ("Kinesis, writing", headgate_stream::kinesis::CATALOG),
+        ("Kinesis, reading", headgate_stream::kinesis::READ_CATALOG),
         ("Spill", headgate_stream::spill::CATALOG),
         ("Sink", headgate_sink::metrics::CATALOG),
         ("Compaction", headgate_sink::compact::CATALOG),

@@ -43,6 +43,8 @@ pub(crate) struct Batch {
     records: Vec<Records>,
     ranges: BTreeMap<Partition, (Position, Position)>,
     gaps: Vec<Gap>,
+    /// Partitions that ended, which is to be known in the log by then whether or not there are records.
+    ends: Vec<(Partition, Instant)>,
     bytes: u64,
     rows: u64,
     /// When each delivery has waited long enough.
@@ -55,11 +57,7 @@ impl Batch {
     /// Takes one delivery, which may wait until `due`. A batch may exceed its limits by one delivery, which the reader
     /// bounds.
     pub(crate) fn push(&mut self, records: Records, due: Instant) {
-        let range = self
-            .ranges
-            .entry(records.partition.clone())
-            .or_insert_with(|| (records.follows.clone(), records.end.clone()));
-        range.1.clone_from(&records.end);
+        self.extend(&records.partition, &records.follows, &records.end);
         if records.values.is_empty() {
             return;
         }
@@ -75,7 +73,28 @@ impl Batch {
         self.gaps.push(gap);
     }
 
-    /// Whether it must be cut now, and why. A batch without records is never cut: it can wait for some.
+    /// Takes the end of a partition, which may wait until `due`.
+    pub(crate) fn push_end(
+        &mut self,
+        partition: Partition,
+        follows: &Position,
+        end: &Position,
+        due: Instant,
+    ) {
+        self.extend(&partition, follows, end);
+        self.ends.push((partition, due));
+        self.deadline = Some(self.deadline.map_or(due, |first| first.min(due)));
+    }
+
+    fn extend(&mut self, partition: &Partition, follows: &Position, end: &Position) {
+        let range = self
+            .ranges
+            .entry(partition.clone())
+            .or_insert_with(|| (follows.clone(), end.clone()));
+        range.1.clone_from(end);
+    }
+
+    /// Whether it must be cut now, and why. A batch without records and ends is never cut: it can wait for some.
     pub(crate) fn due(&self, limits: &Limits, now: Instant) -> Option<Cause> {
         let deadline = self.deadline?;
         if self.bytes >= limits.bytes_max {
@@ -105,7 +124,9 @@ impl Batch {
         let mut kept = self.records.iter().map(stays);
         self.due.retain(|_| kept.next().unwrap_or_default());
         self.records.retain(stays);
-        self.deadline = self.due.iter().min().copied();
+        self.ends.retain(|(partition, _)| !gone.contains(partition));
+        let ends = self.ends.iter().map(|(_, due)| due);
+        self.deadline = self.due.iter().chain(ends).min().copied();
         self.ranges.retain(|partition, _| !gone.contains(partition));
         self.gaps.retain(|gap| !gone.contains(&gap.partition));
         self.bytes = self.records.iter().map(bytes_of).sum();
@@ -113,7 +134,7 @@ impl Batch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.records.is_empty() && self.ends.is_empty()
     }
 
     /// The records' memory, in bytes.

@@ -155,7 +155,9 @@ impl Consumer {
                         self.lander.health.begin(&self.unreadable());
                         sleep(READ_PAUSE).await;
                     }
-                    Err(error @ ReadError::Corrupt { .. }) => return Err(error.into()),
+                    Err(error @ (ReadError::Corrupt { .. } | ReadError::Recreated { .. })) => {
+                        return Err(error.into());
+                    }
                 },
             }
         }
@@ -184,6 +186,16 @@ impl Consumer {
                 self.filling.push(records, Instant::now().into_std() + age);
                 let of_it = self.gaps.extract_if(.., |gap| gap.partition == partition);
                 of_it.for_each(|gap| self.filling.lacks(gap));
+            }
+            Delivery::Ended {
+                partition,
+                follows,
+                end,
+            } => {
+                tracing::info!(%partition, "the partition has ended");
+                // At once: what continues the partition is read by nobody before this has landed.
+                let due = Instant::now().into_std();
+                self.filling.push_end(partition, &follows, &end, due);
             }
             Delivery::Gap {
                 partition,

@@ -4,8 +4,8 @@
 //! files go to a [`store`], and one record in the [`commit`] log makes them count.
 
 mod ages;
-mod backoff;
 mod batch;
+mod board;
 mod clock;
 mod columns;
 pub mod commit;
@@ -28,6 +28,9 @@ pub mod testing;
 #[cfg(feature = "redshift")]
 pub mod warehouse;
 
+use headgate_stream::backoff;
+
+pub use board::StoreBoard;
 pub use clock::Clock;
 pub use config::{Config, TableConfig};
 pub use health::Health;

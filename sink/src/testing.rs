@@ -3,7 +3,6 @@
 pub mod conformance;
 pub mod crowd;
 pub mod memory;
-pub mod proxy;
 
 use std::sync::Arc;
 

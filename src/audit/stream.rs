@@ -14,7 +14,7 @@ use headgate_stream::kafka::{self, Kafka};
 use headgate_stream::log::{Partition, Position, Topic};
 
 use crate::config::{Config, StreamKind};
-use crate::process::stream::{KAFKA_BAD_EVENTS, KAFKA_EVENTS, topics};
+use crate::process::stream::{BAD_EVENTS, EVENTS, topics};
 
 /// Records of the journal have no times. What is behind a log whose newest commit was made so long after the hours cannot
 /// be of them: a sink lands all partitions in turn.
@@ -64,6 +64,14 @@ pub(crate) fn ask(config: &Config, hours: &Range<i64>) -> Result<Asked> {
             unknown: Vec::new(),
         }),
         StreamKind::Journal => of_journal(config),
+        StreamKind::Kinesis => Ok(Asked {
+            parts: Vec::new(),
+            unknown: vec![
+                "how many records of Kinesis have not landed: its positions cannot be counted; headgate_sink_lag_seconds tells how \
+                 old the oldest of them is"
+                    .to_owned(),
+            ],
+        }),
     }
 }
 
@@ -78,10 +86,7 @@ fn of_kafka(config: &Config, hours: &Range<i64>) -> Result<Vec<Part>> {
         events.extend(made);
     }
     let mut parts = Vec::new();
-    for (name, topics) in [
-        (KAFKA_EVENTS, events),
-        (KAFKA_BAD_EVENTS, vec![wanted.bad_events]),
-    ] {
+    for (name, topics) in [(EVENTS, events), (BAD_EVENTS, vec![wanted.bad_events])] {
         let stream = kafka.stream(name)?;
         let extents = kafka.extents(&topics)?;
         let at = |hour: i64| kafka.offsets_at(&extents, hour.saturating_mul(HOUR_MS));

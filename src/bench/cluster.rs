@@ -8,7 +8,6 @@ use headgate_gateway::Topics;
 use headgate_loadtest::bench::Setup;
 use headgate_loadtest::bench::cluster::{Landing, Restart, Sizing, Steady, Taking};
 use prometheus::Registry;
-use tokio::task::block_in_place;
 
 use super::report;
 use crate::cli::ClusterBenchmark as What;
@@ -97,8 +96,9 @@ pub(super) async fn run(
 /// Writes commits to the log of the stream that sinks of this configuration read.
 async fn write_commits(config: &Config, commits: u64) -> Result<()> {
     let store = lake::open_to_read(config).await?.context("no store")?;
-    let stream = Stream::open(config, Role::Sink, &Topics::default(), &Registry::new())?;
-    let readers = block_in_place(|| stream.readers())?;
+    let (topics, metrics) = (Topics::default(), Registry::new());
+    let mut stream = Stream::open(config, Role::Sink, &topics, &metrics).await?;
+    let readers = stream.readers(&store).await?;
     let id = readers.first().context("no stream")?.stream().clone();
     drop(readers);
     stream.close().await;

@@ -47,8 +47,15 @@ fn drain(config: &Config) -> Option<String> {
         ),
         ("sink.drain_deadline_ms", config.sink.drain_deadline_ms),
     ];
-    if config.stream.kind == StreamKind::Kafka {
-        steps.push(("kafka.close_deadline_ms", config.kafka.close_deadline_ms));
+    match config.stream.kind {
+        StreamKind::Journal => {}
+        StreamKind::Kafka => {
+            steps.push(("kafka.close_deadline_ms", config.kafka.close_deadline_ms));
+        }
+        StreamKind::Kinesis => {
+            let close_deadline_ms = config.kinesis.close_deadline_ms;
+            steps.push(("kinesis.close_deadline_ms", close_deadline_ms));
+        }
     }
     let sum = steps
         .iter()

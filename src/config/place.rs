@@ -10,8 +10,8 @@ use super::Config;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Stream {
-    /// What lies between gateway and sink: `journal` (in one process, `headgate up`) or `kafka` (between any number
-    /// of `headgate gateway` and `headgate sink`; see `[kafka]`). Default `journal`.
+    /// What lies between gateway and sink: `journal` (in one process, `headgate up`), or, between any number of
+    /// `headgate gateway` and `headgate sink`, `kafka` (see `[kafka]`) or `kinesis` (see `[kinesis]`). Default `journal`.
     pub(crate) kind: StreamKind,
     /// The topic of valid events; with `kafka`, also a template that names one for each `{type}` or `{source}` of
     /// events, such as `events.{type}`. Characters that no topic's name may have become `-` and a hash is added, as it
@@ -22,7 +22,7 @@ pub(crate) struct Stream {
     pub(crate) topic: String,
     /// The topic of rejected events. Default `bad_events`.
     pub(crate) bad_events_topic: String,
-    /// What a gateway does with events while Kafka cannot be reached or its queue is full: `spill` (keep them on disk,
+    /// What a gateway does with events while Kafka or Kinesis cannot be reached or the queue to it is full: `spill` (keep them on disk,
     /// forward them later; see `[spill]`) or `refuse` (clients are told to retry). With `journal` it means nothing.
     /// Default `spill`.
     pub(crate) on_stream_unavailable: OnUnavailable,
@@ -67,8 +67,8 @@ impl Stream {
         }
         match self.template(topics_max) {
             Err(reason) => problems.push(("topic", reason)),
-            Ok(Some(_)) if self.kind == StreamKind::Journal => {
-                let reason = "a template needs stream.kind = \"kafka\": the journal has its topics from the start";
+            Ok(Some(_)) if self.kind != StreamKind::Kafka => {
+                let reason = "a template needs stream.kind = \"kafka\": the others have their topics from the start";
                 problems.push(("topic", reason.to_owned()));
             }
             Ok(Some(template)) if template.matches(&self.bad_events_topic) => {
@@ -100,6 +100,8 @@ pub(crate) enum StreamKind {
     Journal,
     /// A Kafka cluster.
     Kafka,
+    /// Streams of Amazon Kinesis.
+    Kinesis,
 }
 
 /// `[store]`
@@ -122,11 +124,11 @@ pub(crate) enum StoreKind {
     S3,
 }
 
-/// The gateway gives an append up from outside: Kafka must have refused before, or nothing is left to be spilled.
-pub(super) fn patience(config: &Config) -> Vec<(&'static str, String)> {
+/// The gateway gives an append up from outside: the stream must have refused before, or nothing is left to be spilled.
+pub(super) fn patience(config: &Config, produce_deadline_ms: u64) -> Vec<(&'static str, String)> {
     let append_timeout_ms = config.gateway.timeouts.append_timeout_ms;
     let spills = config.stream.on_stream_unavailable == OnUnavailable::Spill;
-    if !spills || config.kafka.produce_deadline_ms < append_timeout_ms {
+    if !spills || produce_deadline_ms < append_timeout_ms {
         return Vec::new();
     }
     let reason = format!("must be below gateway.timeouts.append_timeout_ms ({append_timeout_ms})");

@@ -58,19 +58,23 @@ pub(crate) fn print(
         "  admin    http://{admin}   /live /ready /metrics /version"
     )?;
     writeln!(out, "  schemas  {schemas_from}")?;
-    if config.stream.kind == StreamKind::Kafka {
-        writeln!(
-            out,
-            "  stream   Kafka at {}",
-            config.kafka.bootstrap_servers.join(", ")
-        )?;
+    match config.stream.kind {
+        StreamKind::Journal => {}
+        StreamKind::Kafka => {
+            let servers = config.kafka.bootstrap_servers.join(", ");
+            writeln!(out, "  stream   Kafka at {servers}")?;
+        }
+        StreamKind::Kinesis => match &config.kinesis.endpoint {
+            Some(endpoint) => writeln!(out, "  stream   Kinesis at {endpoint}")?,
+            None => writeln!(out, "  stream   Amazon Kinesis")?,
+        },
     }
     if role != Role::Gateway {
         let journal = match config.stream.kind {
             StreamKind::Journal => {
                 format!(", {}/journal (not landed yet)", config.data_dir.display())
             }
-            StreamKind::Kafka => String::new(),
+            StreamKind::Kafka | StreamKind::Kinesis => String::new(),
         };
         writeln!(out, "  data     {} (tables){journal}", lake::name(config))?;
     }

@@ -7,13 +7,14 @@ use anyhow::{Context, Result};
 use headgate_gateway::admin::{self, AdminState, Check};
 use headgate_gateway::{Gateway, clock};
 use headgate_schemas::registry::SharedRegistry;
+use headgate_sink::store::Store;
 use headgate_sink::warehouse::Loader;
 use headgate_sink::{Health, Sink};
 use headgate_stream::log::Reader;
 use prometheus::Registry;
 use prometheus::process_collector::ProcessCollector;
 use tokio::net::TcpListener;
-use tokio::task::{JoinSet, block_in_place};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Role;
@@ -63,15 +64,19 @@ impl Opened {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let topics = stream::topics(config)?;
         let stops = Stops::default();
-        let mut stream = Stream::open(config, role, &topics, &registry)?;
-        let (sink, loader) = match role.lands() {
-            true => sink(config, &schemas, &registry, &metrics).await?,
-            false => (None, None),
+        let mut stream = Stream::open(config, role, &topics, &registry).await?;
+        let landing = match role.lands() {
+            true => Some(sink(config, &schemas, &registry, &metrics).await?),
+            false => None,
+        };
+        let (sink, store, loader) = match landing {
+            Some((sink, store, loader)) => (Some(sink), Some(store), loader),
+            None => (None, None, None),
         };
         let note = loader.as_ref().map(warehouse::note);
         let face = match role.takes() {
             true => {
-                let writer = block_in_place(|| stream.writer(&registry))?;
+                let writer = stream.writer(&registry).await?;
                 let mut notes = stream.notes();
                 notes.extend(note);
                 let parts = headgate_gateway::Parts {
@@ -90,9 +95,9 @@ impl Opened {
                 admin_face(config, registry, &stops, health, note.into_iter().collect())?
             }
         };
-        // Last: who has joined Kafka's group should land what it is given.
-        let sink = match sink {
-            Some(sink) => Some((sink, block_in_place(|| stream.readers())?)),
+        // Last: who has joined the others should land what it is given.
+        let sink = match sink.zip(store) {
+            Some((sink, store)) => Some((sink, stream.readers(&store).await?)),
             None => None,
         };
         let reloader = Reloader::new(
@@ -188,18 +193,18 @@ async fn sink(
     schemas: &Arc<SharedRegistry>,
     registry: &Registry,
     metrics: &Metrics,
-) -> Result<(Option<Sink>, Option<Loader>)> {
+) -> Result<(Sink, Arc<dyn Store>, Option<Loader>)> {
     let clock = clock::system();
     let (store, took) = lake::open_for_sink(config, clock() / 1_000, registry).await?;
     metrics.store_probed(took);
     let loader = warehouse::open(config, &store, schemas, registry).await?;
     let parts = headgate_sink::Parts {
-        store,
+        store: Arc::clone(&store),
         schemas: Arc::clone(schemas),
         metrics: registry.clone(),
         clock,
     };
-    Ok((Some(Sink::open(config.sink.clone(), parts)?), loader))
+    Ok((Sink::open(config.sink.clone(), parts)?, store, loader))
 }
 
 fn admin_face(

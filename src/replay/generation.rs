@@ -39,7 +39,7 @@ pub(crate) fn open(
 ) -> Result<(Generation, Kafka)> {
     ensure!(
         config.stream.kind == StreamKind::Kafka,
-        "--from stream needs stream.kind = \"kafka\": the journal forgets what has landed"
+        "--from stream needs stream.kind = \"kafka\": the journal forgets what has landed, and Kinesis is not replayed"
     );
     let generation = arguments.into.clone();
     let generation = generation.context("--from stream needs --into")?;

@@ -113,7 +113,7 @@ impl Reader for Guard {
                     Some(reason) => self.tracker.fail(format!("the stream ended: {reason}")),
                     None => self.tracker.close(),
                 },
-                Err(ReadError::Corrupt { .. }) => {}
+                Err(ReadError::Corrupt { .. } | ReadError::Recreated { .. }) => {}
                 Ok(delivery) => {
                     self.trouble = None;
                     if let Delivery::Gap {

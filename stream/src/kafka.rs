@@ -6,7 +6,6 @@
 //!   revocations and records in one order. Where reading starts is the reader's to say: Kafka's own offsets are
 //!   written as a hint for others and never read.
 
-mod batch;
 mod building;
 mod client;
 mod cluster;

@@ -226,6 +226,17 @@ pub enum Delivery {
         /// How many records are gone, where the backend can tell.
         records: Option<u64>,
     },
+    /// The partition has ended for good: nothing comes behind `end`, which is to be landed as the end of records is.
+    /// Partitions that continue it, such as the shards that another was split into, are assigned to readers only once
+    /// the end was passed ([`Reader::passed`]) or sought, so that what they hold lands behind what it held.
+    Ended {
+        /// The partition.
+        partition: Partition,
+        /// The `end` of what was delivered before, or where it was sought.
+        follows: Position,
+        /// Behind every position of the partition. Whoever seeks it is delivered nothing.
+        end: Position,
+    },
 }
 
 /// Consecutive records of one partition.
@@ -270,6 +281,14 @@ pub enum ReadError {
     /// The backend cannot be read at present.
     #[error("stream is unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// The stream was deleted, and another bears its name now.
+    #[error(
+        "stream {stream:?} was deleted and made anew: a reader opened from now on reads the new one from its start"
+    )]
+    Recreated {
+        /// The stream's name.
+        stream: String,
+    },
     /// The stream was closed.
     #[error("stream is closed")]
     Closed,
@@ -285,6 +304,7 @@ pub enum ReadError {
 /// - Within a partition each record is delivered once, in order, and `follows` equals the `end` before it.
 /// - `next` is cancel-safe: dropping its future loses nothing.
 /// - Prefetch is bounded by bytes.
+/// - A partition that ended says so once after each seek before its end, with a position that is the same each time.
 pub trait Reader: Send + 'static {
     /// The stream being read.
     fn stream(&self) -> &StreamId;

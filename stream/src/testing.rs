@@ -1,4 +1,7 @@
-//! What tests of this seam share: one suite for every backend, and a log in memory that can be told to fail.
+//! What tests of this seam share: one suite for every backend, and a log in memory that can be told to fail; and a
+//! proxy that breaks requests to services.
 
+pub mod board;
 pub mod conformance;
 pub mod memory;
+pub mod proxy;

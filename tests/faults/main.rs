@@ -11,11 +11,11 @@ mod link;
 #[path = "../it/mount.rs"]
 mod mount;
 mod node;
-#[path = "../../sink/src/testing/proxy.rs"]
+#[path = "../../stream/src/testing/proxy.rs"]
 #[expect(
     dead_code,
     unreachable_pub,
-    reason = "written for the sink's own tests, which use all of it"
+    reason = "written for tests of other crates, which use all of it"
 )]
 mod proxy;
 mod report;

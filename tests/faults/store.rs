@@ -47,7 +47,7 @@ impl StoreFaults {
         let State { active, chance } = &mut *self.state();
         for (kind, met) in active {
             let fault = meet(*kind, creates, chance.next() % 100);
-            if fault != Fault::None {
+            if !matches!(fault, Fault::None) {
                 *met += 1;
                 return fault;
             }

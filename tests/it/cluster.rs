@@ -22,7 +22,7 @@ const SECONDS: &str = "9";
 pub(crate) struct Cluster {
     dir: TempDir,
     environment: Vec<(&'static str, String)>,
-    kafka: Service,
+    pub(crate) stream: Service,
     _s3: Service,
 }
 
@@ -59,13 +59,23 @@ pub(crate) fn kafka_environment(bootstrap: &str) -> Vec<(&'static str, String)> 
 impl Cluster {
     /// One broker, and an S3 server.
     pub(crate) fn start() -> Self {
-        let (kafka, s3) = thread::scope(|scope| {
-            let kafka = scope.spawn(Service::kafka);
+        Self::around(Service::kafka, |kafka| {
+            kafka_environment(kafka.setting("KAFKA_BOOTSTRAP"))
+        })
+    }
+
+    /// A server for the stream, with the settings that it needs, and an S3 server.
+    pub(crate) fn around(
+        stream: fn() -> Service,
+        settings: fn(&Service) -> Vec<(&'static str, String)>,
+    ) -> Self {
+        let (stream, s3) = thread::scope(|scope| {
+            let stream = scope.spawn(stream);
             let s3 = Service::seaweedfs();
-            (kafka.join().expect("Kafka starts"), s3)
+            (stream.join().expect("the stream's server starts"), s3)
         });
         let mut environment = s3_environment(&s3);
-        environment.extend(kafka_environment(kafka.setting("KAFKA_BOOTSTRAP")));
+        environment.extend(settings(&stream));
         for (name, value) in [
             ("HEADGATE__SINK__BATCH_AGE_MAX_MS", "300"),
             ("HEADGATE__GATEWAY__ADMIN__LISTEN", "127.0.0.1:0"),
@@ -75,7 +85,7 @@ impl Cluster {
         Self {
             dir: TempDir::new().expect("a temporary directory"),
             environment,
-            kafka,
+            stream,
             _s3: s3,
         }
     }
@@ -139,7 +149,7 @@ impl Cluster {
     }
 
     /// Events for one gateway, for [`SECONDS`].
-    fn load(&self, seed: &str, gateway: SocketAddr) -> Node {
+    pub(crate) fn load(&self, seed: &str, gateway: SocketAddr) -> Node {
         let ledger = self.ledger(seed);
         let url = format!("http://{gateway}/v1/events");
         let mut command = self.command("client");
@@ -311,7 +321,7 @@ fn what_has_landed_is_read(cluster: &Cluster) {
 fn a_record_is_a_cloud_event(cluster: &Cluster) {
     let consumed = Command::new("kcat")
         .args(["-C", "-q", "-J", "-c", "1", "-t", "events", "-b"])
-        .arg(cluster.kafka.setting("KAFKA_BOOTSTRAP"))
+        .arg(cluster.stream.setting("KAFKA_BOOTSTRAP"))
         .output()
         .expect("kcat runs");
     let record: Value = serde_json::from_str(stdout(&consumed).trim()).expect("one record");

@@ -13,6 +13,7 @@ mod glue;
 mod harness;
 mod ingest;
 mod kill;
+mod kinesis;
 mod mount;
 mod query;
 mod readers;

@@ -21,6 +21,11 @@ impl Service {
         Self::start("kafka.sh", &["1"])
     }
 
+    /// A server of Kinesis' protocol.
+    pub(crate) fn kinesis() -> Self {
+        Self::start("kinesis.sh", &[])
+    }
+
     /// An S3 server.
     pub(crate) fn seaweedfs() -> Self {
         Self::start("seaweedfs.sh", &[])

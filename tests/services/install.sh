@@ -3,6 +3,7 @@
 #   install.sh              Kafka, SeaweedFS, kcat and libfaketime
 #   install.sh ceph         Ceph's object gateway too
 #   install.sh s3s          s3s-fs too, which is compiled for minutes
+#   install.sh kinesis      kinesis-local and kinesalite too
 #   install.sh redshift     what the fake of Redshift needs too: PostgreSQL and Python packages
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -101,6 +102,20 @@ build_s3s() {
     rm -rf "$1/build"
 }
 
+install_kinesis() {
+    [ ! -d "$kinesis_modules" ] || return 0
+    install_packages node:nodejs npm:npm
+    say "installing kinesis-local and kinesalite"
+    into "$(dirname "$kinesis_modules")" copy_kinesis
+}
+
+# What one of their packages would compile is not used: it keeps data on disk.
+copy_kinesis() {
+    cp tests/services/kinesis/package.json tests/services/kinesis/package-lock.json "$1"
+    npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --silent >&2 ||
+        fail "npm brought not all packages of tests/services/kinesis/package.json: its output above tells why"
+}
+
 install_redshift() {
     postgres_bin >/dev/null || unpack_postgres
     install_packages setpriv:util-linux
@@ -141,7 +156,7 @@ unpack_postgres_package() {
 main() {
     local extra
     for extra in "$@"; do
-        case "$extra" in ceph | s3s | redshift) ;; *) usage ;; esac
+        case "$extra" in ceph | kinesis | s3s | redshift) ;; *) usage ;; esac
     done
     install_packages python3:python3 curl:curl openssl:openssl kcat:kcat faketime:faketime
     install_kafka

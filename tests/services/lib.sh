@@ -20,6 +20,8 @@ s3s_binary="$services_cache/s3s-fs-$s3s_version/bin/s3s-fs"
 redshift_environment="$services_cache/redshift-$(cksum <"$services_source/redshift/requirements.txt" | cut -d' ' -f1)"
 # shellcheck disable=SC2034
 redshift_python="$redshift_environment/venv/bin/python"
+# shellcheck disable=SC2034
+kinesis_modules="$services_cache/kinesis-$(cksum <"$services_source/kinesis/package-lock.json" | cut -d' ' -f1)/node_modules"
 # PostgreSQL never runs as root, and others do not get into root's own cache.
 postgres_cache="$services_cache/postgresql"
 [ "$(id -u)" != 0 ] || postgres_cache=/var/cache/headgate/postgresql

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Kafka and SeaweedFS for trying Headgate without Docker, and the tests' fake of Redshift if asked for:
-#   run.sh DIR [redshift]    starts them, prints their settings, and stops them on Ctrl-C or TERM; their data stays in DIR
+# Kafka and SeaweedFS for trying Headgate without Docker, and the tests' fake of Redshift or a server that speaks Kinesis'
+# protocol if asked for:
+#   run.sh DIR [redshift|kinesis]    starts them, prints their settings, and stops them on Ctrl-C or TERM; their data stays in DIR
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "$0")/lib.sh"
@@ -19,6 +20,11 @@ main() {
         echo "# A fake of Redshift that reads from that bucket:"
         cat "$dir/redshift/env"
     fi
+    if [ "${2:-}" = kinesis ]; then
+        "$services_source/kinesis.sh" start "$dir/kinesis" >/dev/null
+        echo "# A server that speaks Kinesis' protocol, its data in memory:"
+        cat "$dir/kinesis/env"
+    fi
     echo "# Ctrl-C stops them; the next start in $dir finds their data again."
     while running "$dir/kafka" broker-1 && running "$dir/seaweedfs" weed; do
         # In the background, so that a signal is heard at once.
@@ -31,9 +37,10 @@ main() {
 # shellcheck disable=SC2317
 stop_servers() {
     [ ! -d "$1/redshift" ] || "$services_source/redshift.sh" stop "$1/redshift" || true
+    [ ! -d "$1/kinesis" ] || "$services_source/kinesis.sh" stop "$1/kinesis" || true
     "$services_source/kafka.sh" stop "$1/kafka" || true
     "$services_source/seaweedfs.sh" stop "$1/seaweedfs" || true
 }
 
-[ $# = 1 ] || [ "$*" = "$1 redshift" ] || usage
+[ $# = 1 ] || [ "$*" = "$1 redshift" ] || [ "$*" = "$1 kinesis" ] || usage
 main "$@"

@@ -143,3 +143,21 @@ fn what_a_batch_lacks_goes_with_its_partition() {
     };
     assert_eq!(gap.partition, Partition::new("1"));
 }
+
+#[test]
+fn the_end_of_a_partition_is_cut_without_records_and_goes_with_the_partition() {
+    let start = Instant::now();
+    let (partition, at) = (Partition::new("0"), Position::new);
+    let mut batch = Batch::default();
+    batch.push(records("0", 1, &[10]), start + AGE);
+    batch.push_end(partition.clone(), &at("2"), &at("2.0.1"), start);
+    assert_eq!(batch.due(&LIMITS, start), Some(Cause::Age));
+    let range = &batch.ranges()[0];
+    assert_eq!((&range.follows, &range.ends), (&at("1"), &at("2.0.1")));
+    batch.drop_partitions(std::slice::from_ref(&partition));
+    assert!(batch.is_empty() && batch.deadline().is_none());
+    batch.push_end(partition, &at("2"), &at("2.0.1"), start + AGE);
+    assert!(!batch.is_empty());
+    assert_eq!(batch.due(&LIMITS, start), None);
+    assert_eq!(batch.due(&LIMITS, start + AGE), Some(Cause::Age));
+}

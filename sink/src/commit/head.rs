@@ -101,6 +101,11 @@ impl Head {
         tail.unwrap_or_else(Position::start)
     }
 
+    /// How far every partition has landed that ever did.
+    pub(crate) fn tails(&self) -> &BTreeMap<Partition, Position> {
+        &self.tails
+    }
+
     /// Whether a record with these ranges may come behind.
     pub(crate) fn admits(&self, ranges: &[Range]) -> bool {
         let follows = |range: &Range| self.tail(&range.partition) == range.follows;

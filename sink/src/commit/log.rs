@@ -2,7 +2,7 @@
 
 mod checkpoints;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -109,6 +109,11 @@ impl Log {
     /// How far the partition has landed.
     pub(crate) fn tail(&self, partition: &Partition) -> Position {
         self.head.tail(partition)
+    }
+
+    /// How far every partition has landed.
+    pub(crate) fn tails(&self) -> BTreeMap<Partition, Position> {
+        self.head.tails().clone()
     }
 
     /// Puts the proposal at the end of the log, behind whatever others add meanwhile.

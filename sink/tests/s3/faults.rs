@@ -16,11 +16,9 @@ use headgate_sink::{
         probe::{self, Probe},
         s3::{Config, S3},
     },
-    testing::{
-        crowd,
-        proxy::{Fault, Proxy},
-    },
+    testing::crowd,
 };
+use headgate_stream::testing::proxy::{Fault, Proxy, Request};
 
 use crate::{
     LARGE_BYTES,
@@ -43,11 +41,7 @@ async fn behind_proxy(server: &Server) -> (S3, Proxy, S3) {
 }
 
 /// The fault for the first requests of that method, nothing for all others.
-fn first(
-    method: &'static str,
-    times: u64,
-    fault: Fault,
-) -> impl FnMut(&headgate_sink::testing::proxy::Request) -> Fault {
+fn first(method: &'static str, times: u64, fault: Fault) -> impl FnMut(&Request) -> Fault {
     let mut left = times;
     move |request| {
         if request.method == method && left > 0 {

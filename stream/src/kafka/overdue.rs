@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::batch::Batch;
+use crate::outcomes::Batch;
 
 /// So many more appends than were open at the last look, and those that have ended are looked for again.
 const GROWTH: usize = 1_024;

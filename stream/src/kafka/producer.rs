@@ -22,7 +22,6 @@ use rdkafka::{
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    batch::{Batch, Ticket},
     client,
     config::Config,
     error::Error,
@@ -32,7 +31,10 @@ use super::{
     tokens::Tokens,
     topics::{Ready, Topics},
 };
-use crate::log::{Record, Refusal};
+use crate::{
+    log::{Record, Refusal},
+    outcomes::Batch,
+};
 
 /// How long a client may take to end once nothing is waited for any more.
 const END: Duration = Duration::from_secs(5);
@@ -70,6 +72,14 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
     }
+}
+
+/// A record's place in its append, held by librdkafka until the record's fate is known.
+#[derive(Debug)]
+struct Ticket {
+    batch: Arc<Batch>,
+    place: u32,
+    topic: Arc<Ready>,
 }
 
 /// What librdkafka calls back.

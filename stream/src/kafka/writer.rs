@@ -9,13 +9,13 @@ use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 use super::{
-    batch::Batch,
     producer::Shared,
     search,
     topics::{self, Ready},
 };
 use crate::{
     log::{Health, Outcome, Record, Refusal, Topic, Writer},
+    outcomes::Batch,
     spill::{Found, Primary, Search},
 };
 

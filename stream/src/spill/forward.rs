@@ -134,7 +134,7 @@ impl Forwarder {
                 Delivery::Gap { after, records, .. } => {
                     tracing::error!(%after, ?records, "spilled records are gone from the disk");
                 }
-                Delivery::Assigned(_) | Delivery::Revoked(_) => {}
+                Delivery::Assigned(_) | Delivery::Revoked(_) | Delivery::Ended { .. } => {}
             }
         }
     }

@@ -60,7 +60,9 @@ impl Recount {
                 self.left = self.left.saturating_sub(records.unwrap_or(0));
                 return Ok(());
             }
-            Delivery::Assigned(_) | Delivery::Revoked(_) => return Ok(()),
+            Delivery::Assigned(_) | Delivery::Revoked(_) | Delivery::Ended { .. } => {
+                return Ok(());
+            }
         };
         let interrupted = records.follows < self.interrupted.0;
         let entries: Option<Vec<Entry>> = records.values.iter().map(Entry::decode).collect();

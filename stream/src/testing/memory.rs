@@ -70,6 +70,8 @@ struct Log {
     /// Records below this offset are forgotten.
     first: u64,
     records: Vec<Stored>,
+    /// Nothing more is appended; readers are told.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -179,6 +181,11 @@ impl Memory {
         partition(added)
     }
 
+    /// Ends a partition for good: readers are told behind its last record. No key may go there any more.
+    pub fn end_partition(&self, topic: &Topic, partition: &Partition) {
+        self.change_log(topic, partition, |log| log.ended = true);
+    }
+
     /// Everything that was ever appended to the topic, partition after partition.
     pub fn values(&self, topic: &Topic) -> Vec<Bytes> {
         let mut state = self.shared.state();
@@ -274,10 +281,16 @@ fn index(partition: &Partition) -> Option<usize> {
 }
 
 fn offset_after(position: &Position) -> u64 {
-    position
-        .as_str()
+    let text = position.as_str();
+    let offset = text.split_once('.').map_or(text, |(offset, _)| offset);
+    offset
         .parse()
         .map_or(0, |offset: u64| offset.saturating_add(1))
+}
+
+/// The end of a partition that has so many records: behind the last of them.
+fn end_of(records: u64) -> Position {
+    Position::new(&format!("{}.1", records.saturating_sub(1)))
 }
 
 fn position_before(next: u64) -> Position {

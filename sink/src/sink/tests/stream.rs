@@ -135,6 +135,46 @@ async fn a_partition_added_while_it_runs_is_read_from_its_start_and_lands() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_end_of_a_partition_lands_though_nothing_else_does_and_is_not_read_again() {
+    let world = World {
+        stream: Stream::new(1),
+        ..World::new()
+    };
+    world.append_events(0, 30).await;
+    let partition = Partition::new("0");
+    let landed = || async { world.landed_rows().await == 30 };
+    world.run_until(config(), landed).await;
+    world.stream.end_partition(&world.topic, &partition);
+    let reader = world.stream.reader(&world.topic, GROUP);
+    let stream = reader.stream().clone();
+    let store: Arc<dyn crate::store::Store> = Arc::new(world.store.steady());
+    let tail = || crate::commit::landed(Arc::clone(&store), stream.clone(), &partition);
+    assert_eq!(tail().await.unwrap(), Position::new("29"));
+    let end = Position::new("29.1");
+    let ended = || async { tail().await.unwrap() == end };
+    tokio::select! {
+        ended = world.sink(config()).run(reader, CancellationToken::new()) => panic!("{ended:?}"),
+        () = until(ended) => {}
+    }
+    // Who starts from there on is told nothing, and commits nothing.
+    let commits = || {
+        world
+            .store
+            .paths()
+            .iter()
+            .filter(|p| p.starts_with("_commits/"))
+            .count()
+    };
+    let before = commits();
+    let minute = Instant::now() + Duration::from_secs(60);
+    world
+        .run_until(config(), || async { Instant::now() > minute })
+        .await;
+    assert_eq!(commits(), before);
+    world.assert_landed_once(30).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_with_an_age_of_its_own_cuts_the_batch_and_the_others_land_with_it() {
     let world = World::new();
     let own = |name: &str, age_max_ms| Config {

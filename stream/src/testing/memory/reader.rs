@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::{
-    Log, Move, Shared, TopicState, index, now_ms, offset_after, partition, position_before,
+    Log, Move, Shared, TopicState, end_of, index, now_ms, offset_after, partition, position_before,
 };
 use crate::log::{Delivery, Lag, Partition, Position, ReadError, Reader, Records, StreamId, Topic};
 
@@ -33,6 +33,8 @@ pub(super) struct MemoryReader {
 struct Cursor {
     next: u64,
     follows: Position,
+    /// The partition's end was told, or sought.
+    ended: bool,
 }
 
 impl MemoryReader {
@@ -114,6 +116,9 @@ impl MemoryReader {
 
 impl Cursor {
     fn deliver(&mut self, index: usize, log: &Log) -> Result<Option<Delivery>, ReadError> {
+        if self.ended {
+            return Ok(None);
+        }
         let end = log.records.len() as u64;
         if self.next > end {
             return Err(ReadError::Corrupt {
@@ -139,7 +144,7 @@ impl Cursor {
             .take(DELIVERY_RECORDS_MAX);
         let values: Vec<_> = stored.clone().map(|stored| stored.value.clone()).collect();
         let Some(newest) = stored.last() else {
-            return Ok(None);
+            return Ok(log.ended.then(|| self.end(index, end)));
         };
         self.next += values.len() as u64;
         let end = position_before(self.next);
@@ -151,6 +156,17 @@ impl Cursor {
             values,
             appended_ms: newest.appended_ms,
         })))
+    }
+
+    fn end(&mut self, index: usize, records: u64) -> Delivery {
+        self.ended = true;
+        let end = end_of(records);
+        let follows = std::mem::replace(&mut self.follows, end.clone());
+        Delivery::Ended {
+            partition: partition(index),
+            follows,
+            end,
+        }
     }
 }
 
@@ -177,6 +193,7 @@ impl Reader for MemoryReader {
         let cursor = Cursor {
             next: offset_after(position),
             follows: position.clone(),
+            ended: position.as_str().contains('.'),
         };
         if let Some(slot) = index(partition).and_then(|index| self.assigned.get_mut(&index)) {
             *slot = Some(cursor);

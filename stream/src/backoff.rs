@@ -7,14 +7,14 @@ use std::{
 
 /// The pauses of one operation that is tried again and again.
 #[derive(Debug, Clone)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     ceiling: Duration,
     most: Duration,
 }
 
 impl Backoff {
     /// The first pause is at most `least`, no pause is longer than `most`.
-    pub(crate) fn new(least: Duration, most: Duration) -> Self {
+    pub fn new(least: Duration, most: Duration) -> Self {
         Self {
             ceiling: least.min(most),
             most,
@@ -22,7 +22,8 @@ impl Backoff {
     }
 
     /// The next pause: anything between nothing and twice the ceiling of the one before.
-    pub(crate) fn next(&mut self) -> Duration {
+    #[expect(clippy::should_implement_trait, reason = "the pauses never end")]
+    pub fn next(&mut self) -> Duration {
         let ceiling = self.ceiling;
         self.ceiling = (ceiling * 2).min(self.most);
         ceiling.mul_f64(random())

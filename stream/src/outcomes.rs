@@ -1,4 +1,4 @@
-//! What the records of one append share while librdkafka has them: a countdown, the refusals, and one wakeup.
+//! What the records of one append share while they are under way: a countdown, the refusals, and one wakeup.
 //!
 //! A future and a task for each record would cost more than sending it.
 
@@ -13,28 +13,19 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use super::topics::Ready;
 use crate::log::{Outcome, Refusal};
 
 /// One append under way.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// Records whose fate is open, and one more while records are still being sent.
     open: AtomicUsize,
     refused: Mutex<Vec<(u32, Refusal)>>,
     waker: AtomicWaker,
 }
 
-/// A record's place in its append, held by librdkafka until the record's fate is known.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    pub(super) batch: Arc<Batch>,
-    pub(super) place: u32,
-    pub(super) topic: Arc<Ready>,
-}
-
 impl Batch {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(1),
             refused: Mutex::default(),
@@ -43,22 +34,23 @@ impl Batch {
     }
 
     /// One more record's fate is open.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.open.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether some record's fate is open.
-    pub(super) fn is_open(&self) -> bool {
+    #[cfg(feature = "kafka")]
+    pub(crate) fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire) > 0
     }
 
     /// The record was refused before it was opened.
-    pub(super) fn refuse(&self, place: u32, refusal: Refusal) {
+    pub(crate) fn refuse(&self, place: u32, refusal: Refusal) {
         self.refused().push((place, refusal));
     }
 
     /// An open record's fate is known.
-    pub(super) fn settle(&self, place: u32, outcome: Outcome) {
+    pub(crate) fn settle(&self, place: u32, outcome: Outcome) {
         if let Err(refusal) = outcome {
             self.refuse(place, refusal);
         }
@@ -66,7 +58,7 @@ impl Batch {
     }
 
     /// All records were sent: waits for those that are open, and gives every record's outcome.
-    pub(super) async fn outcomes(&self, count: usize) -> Vec<Outcome> {
+    pub(crate) async fn outcomes(&self, count: usize) -> Vec<Outcome> {
         self.count_down();
         poll_fn(|cx| {
             self.waker.register(cx.waker());
