@@ -26,7 +26,14 @@ pub(crate) async fn run(args: &Bench, config: &Config, file: Option<&Path>) -> R
     let measured = match &args.what {
         Benchmark::Cluster(what) => {
             let setup = Setup::new(own_program()?, dir.path().to_path_buf());
-            cluster::run(what, setup, config, file, args.json.as_deref()).await
+            Box::pin(cluster::run(
+                what,
+                setup,
+                config,
+                file,
+                args.json.as_deref(),
+            ))
+            .await
         }
         _ => measure(args, dir.path()).await,
     };

@@ -40,7 +40,7 @@ pub(crate) struct Stream {
 enum Backend {
     Journal(Journal),
     Kafka(Kafka),
-    Kinesis(OnKinesis),
+    Kinesis(Box<OnKinesis>),
 }
 
 /// Kinesis, and those who read it.
@@ -99,11 +99,11 @@ impl Stream {
                 Backend::Journal(Journal::open(settings, &named(topics), registry)?)
             }
             StreamKind::Kafka => Backend::Kafka(Kafka::new(config.kafka.clone(), registry)?),
-            StreamKind::Kinesis => Backend::Kinesis(OnKinesis {
+            StreamKind::Kinesis => Backend::Kinesis(Box::new(OnKinesis {
                 kinesis: Kinesis::open(config.kinesis.clone(), registry).await?,
                 metrics: registry.clone(),
                 readers: None,
-            }),
+            })),
         };
         let spilling = Spilling {
             config: spill::Config {

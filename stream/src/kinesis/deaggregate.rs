@@ -24,10 +24,10 @@ pub(super) struct Events {
 /// What begins like an aggregate and does not bear its own digest, or is none within, is one event, as Amazon's libraries
 /// have it.
 ///
-/// Events of an aggregate whose keys do not belong to the shard are left out. An aggregate goes to one shard as a whole;
-/// just after a split that can be the wrong one for some of its events. Their writer, ours as Amazon's, sees by the answer
-/// where it went, sends those to their own shard as well, and only then calls them written: there they are read. Without
-/// `keys`, as where Kinesis tells none, all are kept.
+/// An aggregate of which any key does not belong to the shard is left out as a whole, as Amazon's client library has it. An
+/// aggregate goes to one shard; just after a split that can be the wrong one for some of its events. Its writer, ours as
+/// Amazon's, sees by the answer where it went, sends its events again to their own shards, and only then calls them written:
+/// there they are read. Without `keys`, as where Kinesis tells none, all are kept.
 pub(super) fn deaggregate(data: Bytes, keys: Option<&Keys>) -> Events {
     let Some(aggregate) = aggregate(&data) else {
         let values = vec![(0, data)];
@@ -52,15 +52,18 @@ pub(super) fn deaggregate(data: Bytes, keys: Option<&Keys>) -> Events {
         Some(index) => at(&explicit, index),
         None => at(&of_keys, record.partition_key_index),
     };
-    let all = aggregate.records.len() as u64;
-    let values: Vec<(u64, Bytes)> = (0..)
-        .zip(aggregate.records)
-        .filter(|(_, record)| stays(record))
-        .map(|(place, record)| (place, record.data))
-        .collect();
+    if !aggregate.records.iter().all(stays) {
+        return Events {
+            values: Vec::new(),
+            strays: aggregate.records.len() as u64,
+        };
+    }
+    let records = (0..).zip(aggregate.records);
     Events {
-        strays: all - values.len() as u64,
-        values,
+        values: records
+            .map(|(place, record)| (place, record.data))
+            .collect(),
+        strays: 0,
     }
 }
 
@@ -116,20 +119,20 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_shard_is_left_out_there_and_keeps_its_place_here() {
+    fn an_aggregate_with_a_key_of_another_shard_is_left_out_whole() {
         let half = u128::MAX / 2;
         // hash_of("abc") is in the upper half, by its test.
         let low = "77";
         let records = [("abc", "", "high"), ("abc", low, "low"), ("abc", "", "too")];
         let data = Bytes::from(aggregated(&records));
-        let here = deaggregate(data.clone(), Some(&(half + 1..=u128::MAX)));
-        assert_eq!(
-            (values(&here), here.strays),
-            (vec![(0, "high"), (2, "too")], 1)
-        );
-        let there = deaggregate(data.clone(), Some(&(0..=half)));
-        assert_eq!((values(&there), there.strays), (vec![(1, "low")], 2));
+        for keys in [half + 1..=u128::MAX, 0..=half] {
+            let events = deaggregate(data.clone(), Some(&keys));
+            assert_eq!((values(&events), events.strays), (vec![], 3));
+        }
         assert_eq!(deaggregate(data, Some(&(0..=u128::MAX))).strays, 0);
+        let high = aggregated(&[records[0], records[2]]);
+        let events = deaggregate(high.into(), Some(&(half + 1..=u128::MAX)));
+        assert_eq!(values(&events), [(0, "high"), (1, "too")]);
         // Not a number, and an index that is none: kept.
         let odd = aggregated(&[("abc", "x", "odd")]);
         assert_eq!(deaggregate(odd.into(), Some(&(0..=half))).strays, 0);

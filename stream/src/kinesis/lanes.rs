@@ -6,8 +6,8 @@
 //! no order within a request of which a part fails.
 //!
 //! Shards change: records are moved to other lanes only when nothing is under way. What landed elsewhere than it was sent
-//! to (`misplaced`) is looked at then, for consumers that use Amazon's libraries drop what is not of the shard that they
-//! find it in: it is sent again, to where it belongs, before what came after it.
+//! to (`misplaced`) is looked at then, for consumers that use Amazon's libraries drop an aggregate in which any key is not of
+//! the shard that they find it in: all of it is sent again, to where it belongs, before what came after it.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -203,16 +203,20 @@ impl Lanes {
                 step.wake = Some(step.wake.map_or(due, |wake| wake.min(due)));
             }
         }
-        for (shard, records) in &mut self.misplaced {
-            for record in records.extract_if(.., |record| record.since() <= than) {
-                let why = format!(
-                    "it is in {shard}, where its key does not belong, and the stream does not tell its shards"
-                );
-                step.settled
-                    .push((record, Err(Refusal::Unavailable(why.into()))));
-            }
+        // All of a record or nothing: what is left of one could not be told to be whole any more.
+        let late = |(_, records): &mut (String, Vec<Pending>)| {
+            records.iter().any(|record| record.since() <= than)
+        };
+        for (shard, records) in self.misplaced.extract_if(.., late) {
+            let why = format!(
+                "it is in {shard}, where not every key of its record may belong, and the stream does not tell its shards"
+            );
+            let refusal = Refusal::Unavailable(why.into());
+            let refused = records
+                .into_iter()
+                .map(|record| (record, Err(refusal.clone())));
+            step.settled.extend(refused);
         }
-        self.misplaced.retain(|(_, records)| !records.is_empty());
     }
 
     /// A request came back.
@@ -299,8 +303,10 @@ impl Lanes {
         let mut waiting = Vec::new();
         for (id, records) in std::mem::take(&mut self.misplaced) {
             let shard = map.find(&id);
+            let takes = |shard: &super::shards::Shard| records.iter().all(|r| shard.takes(r.hash));
+            let whole = shard.is_some_and(takes);
             for mut record in records {
-                if shard.is_some_and(|shard| shard.takes(record.hash)) {
+                if whole {
                     settled.push((record, Ok(())));
                 } else {
                     record.doubtful = true;

@@ -45,7 +45,7 @@ pub const READ_CATALOG: &[(&str, &str, &[&str], &str)] = &[
         STRAYS,
         "counter",
         &["stream"],
-        "Events left out because they are in a shard that their keys do not belong to: their writer has sent them to the right one too.",
+        "Events of aggregates left out because a key of theirs does not belong to the shard: their writer has sent them again.",
     ),
     (
         SHARDS,

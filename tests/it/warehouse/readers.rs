@@ -10,12 +10,8 @@ use crate::harness::wait_for;
 fn a_grantee_who_is_not_there_takes_nothing_from_others_and_is_named() {
     let warehouse = Warehouse::start(By::DataApi);
     warehouse.rows("CREATE USER alice");
-    let up = warehouse.up_with(&[
-        ("HEADGATE__WAREHOUSE__READERS__MISSING__TO", "ROLE missing"),
-        ("HEADGATE__WAREHOUSE__READERS__EVERYBODY__TO", "public"),
-        ("HEADGATE__WAREHOUSE__READERS__WEB__TO", "alice"),
-        ("HEADGATE__WAREHOUSE__READERS__WEB__SOURCES", "[\"web\"]"),
-    ]);
+    let readers = r#"{missing = {to = "ROLE missing"}, everybody = {to = "public"}, web = {to = "alice", sources = ["web"]}}"#;
+    let up = warehouse.up_with(&[("HEADGATE__WAREHOUSE__READERS", readers)]);
     let mut one = event(1);
     one["source"] = "web".into();
     let events = json!([one, event(2)]);

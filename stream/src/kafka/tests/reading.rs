@@ -70,7 +70,7 @@ pub(super) fn member(mut reader: Box<dyn Reader>, ledger: &Arc<Mutex<Ledger>>) -
                     ledger.values.extend(records.values);
                     reader.passed(&records.partition, &records.end);
                 }
-                Delivery::Gap { .. } => panic!("{delivery:?}"),
+                Delivery::Gap { .. } | Delivery::Ended { .. } => panic!("{delivery:?}"),
             }
         }
     })

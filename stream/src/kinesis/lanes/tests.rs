@@ -76,8 +76,9 @@ impl Stream {
             None => entry.records[0].hash,
         };
         let shard = self.shards.iter().find(|shard| shard.takes(hash)).unwrap();
-        for record in &entry.records {
-            if shard.takes(record.hash) {
+        // As Amazon's client library reads it: all of it, or nothing.
+        if entry.records.iter().all(|record| shard.takes(record.hash)) {
+            for record in &entry.records {
                 let number = std::str::from_utf8(&record.value).unwrap();
                 let key = String::from_utf8(record.key.to_vec()).unwrap();
                 self.seen.push((key, number.parse().unwrap()));

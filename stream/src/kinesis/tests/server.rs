@@ -137,7 +137,7 @@ pub(super) async fn values(client: &Client, stream: &str) -> Vec<Bytes> {
     records.map(|(_, value)| value).collect()
 }
 
-/// As a consumer with Amazon's libraries sees it: without what does not belong to the shard that it is in.
+/// As a consumer with Amazon's client library sees it: without aggregates of which any key is not of the shard that they are in.
 pub(super) async fn values_of_kcl(client: &Client, stream: &str) -> Vec<Bytes> {
     let shards = client.list_shards().stream_name(stream).send().await;
     let shards = shards.unwrap();
@@ -154,10 +154,9 @@ pub(super) async fn values_of_kcl(client: &Client, stream: &str) -> Vec<Bytes> {
     let mut values = Vec::new();
     for found in all(client, stream).await {
         let many = found.records.len() > 1;
-        for (key, value) in found.records {
-            if !many || belongs(&found.shard, &key) {
-                values.push(value);
-            }
+        let of_shard = |(key, _): &(String, Bytes)| belongs(&found.shard, key);
+        if !many || found.records.iter().all(of_shard) {
+            values.extend(found.records.into_iter().map(|(_, value)| value));
         }
     }
     values
