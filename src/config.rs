@@ -355,11 +355,12 @@ pub(crate) fn load(
     });
     let config =
         Config::deserialize(Value::Table(layers::merge(&settings))).unwrap_or_else(|error| {
-            problems.push(Problem::rule(
-                String::new(),
-                None,
-                error.message().to_owned(),
-            ));
+            let missing = problem::missing::<Config>(&settings);
+            if missing.is_empty() {
+                let reason = error.message().to_owned();
+                problems.push(Problem::rule(String::new(), None, reason));
+            }
+            problems.extend(missing);
             Config::default()
         });
     problems.extend(config.problems().into_iter().map(|(key, reason)| {

@@ -1,11 +1,11 @@
 //! What can be wrong with a configuration, in words that name the key, the place, the value and what is allowed.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::de::DeserializeOwned;
 use toml::Value;
 
-use super::layers::{Origin, Setting};
+use super::layers::{self, Origin, Setting};
 
 /// One thing wrong with the configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,10 @@ impl fmt::Display for Problem {
 /// A value from the environment has no quotes to tell text from numbers: where text is wanted, it is made text.
 pub(crate) fn judge<C: DeserializeOwned>(setting: &mut Setting) -> Option<Problem> {
     let error = attempt::<C>(setting).err()?;
+    if absent(&error).is_some() {
+        // What it needs beside it may well be another setting: see `missing`.
+        return None;
+    }
     if matches!(setting.origin, Origin::Environment(_)) && !setting.value.is_str() {
         let text = Value::String(setting.value.to_string());
         let typed = std::mem::replace(&mut setting.value, text);
@@ -76,6 +80,32 @@ pub(crate) fn judge<C: DeserializeOwned>(setting: &mut Setting) -> Option<Proble
         setting.value = typed;
     }
     Some(Problem::rule(setting.key(), Some(setting), reason(&error)))
+}
+
+/// Tables in which settings stand without one that they need.
+pub(crate) fn missing<C: DeserializeOwned>(settings: &[Setting]) -> Vec<Problem> {
+    let mut tables: BTreeMap<&[String], Vec<&Setting>> = BTreeMap::new();
+    for setting in settings {
+        if let Some((_, table)) = setting.path.split_last() {
+            tables.entry(table).or_default().push(setting);
+        }
+    }
+    let missing = |(table, of): (&[String], Vec<&Setting>)| {
+        let first = of.first().copied();
+        let error = C::deserialize(Value::Table(layers::merge(of))).err()?;
+        let key = [table, &[absent(error.message())?.to_owned()]].concat();
+        let reason = "it is missing; set it too".to_owned();
+        Some(Problem::rule(key.join("."), first, reason))
+    };
+    tables.into_iter().filter_map(missing).collect()
+}
+
+/// The field that the message says to be missing.
+fn absent(message: &str) -> Option<&str> {
+    message
+        .trim()
+        .strip_prefix("missing field `")?
+        .strip_suffix('`')
 }
 
 fn attempt<C: DeserializeOwned>(setting: &Setting) -> Result<C, String> {

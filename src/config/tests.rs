@@ -320,3 +320,18 @@ fn topics_and_their_template_are_judged() {
         "{told}"
     );
 }
+
+#[test]
+fn settings_of_one_table_need_each_other_and_one_that_is_missing_is_named() {
+    let reader = "[warehouse.readers.web]\nsources = ['web']\n";
+    let to = ("HEADGATE__WAREHOUSE__READERS__WEB__TO", "ROLE web");
+    let loaded = loading(&format!("{reader}to = 'ROLE web'\n"), &[], vec![]).expect("valid");
+    assert_eq!(loaded.config.warehouse.readers["web"].sources, ["web"]);
+    let loaded = loading(reader, &[to], vec![]).expect("valid, from two places");
+    assert_eq!(loaded.config.warehouse.readers["web"].to, "ROLE web");
+    let error = loading(reader, &[], vec![])
+        .map(|_| ())
+        .expect_err("nobody is named");
+    let said = "headgate.toml:2: warehouse.readers.web.to: it is missing; set it too";
+    assert!(error.contains(said), "{error}");
+}
