@@ -189,9 +189,12 @@ class Policies(unittest.TestCase):
             self.assertTrue(once["Resource"].endswith(f"/{prefix}_commits/*"), once["Resource"])
 
     def test_folders_of_rules_are_those_of_the_code(self):
-        for source, folder in (("sink/src/store/probe.rs", "_probe/"), ("sink/src/warehouse/manifest.rs", "_loads/")):
-            self.assertIn(f'FOLDER: &str = "{folder}"', (module.ROOT / source).read_text())
-        self.assertIn('COMMITS: &str = "_commits/"', (module.ROOT / "sink" / "src" / "commit.rs").read_text())
+        for source, name, folder in (
+            ("store/probe.rs", "FOLDER", "_probe/"),
+            ("sweep.rs", "LOADS", "_loads/"),
+            ("commit.rs", "COMMITS", "_commits/"),
+        ):
+            self.assertIn(f'{name}: &str = "{folder}"', (module.ROOT / "sink" / "src" / source).read_text())
 
 
 if __name__ == "__main__":
