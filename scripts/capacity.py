@@ -51,6 +51,22 @@ DAYS_KEPT = 365
 REPLICAS = 3
 RETENTION_DAYS = 3
 
+# Kinesis: what one shard takes a second, what the writer makes of it, and Amazon's public list prices in us-east-1
+# (https://aws.amazon.com/kinesis/data-streams/pricing/, as known in 2025), in dollars. A payload unit is a record's 25 KB or a
+# part of them; on-demand streams bill each record's bytes rounded up to 1 KB.
+SHARD_BYTES_A_SECOND = 1_000_000
+SHARD_RECORDS_A_SECOND = 1_000
+# How long an event waits for others of its shard: the writer's default, and more. 0: it is not aggregated.
+KINESIS_LINGERS_MS = [0, 20, 200]
+KINESIS_RECORD_BYTES_MAX = 1 * MIB
+UNIT_BYTES = 25_000
+SHARD_HOUR = 0.015
+UNITS_PER_MILLION = 0.014
+ON_DEMAND_GB_IN = 0.08
+ON_DEMAND_GB_OUT = 0.04
+ON_DEMAND_STREAM_HOUR = 0.04
+KIB = 1 << 10
+
 # The warehouse: the loader's defaults, and other ages.
 LOAD_AGES_S = [30, 60, 120, 300]
 LOAD_BYTES_MAX = 1 * GIB
@@ -263,6 +279,46 @@ def kept(measured):
     return table([*head, "dollars a month for each day that is kept"], rows)
 
 
+@dataclasses.dataclass(frozen=True)
+class Kinesis:
+    """One day of one load in one stream of Kinesis."""
+
+    shards: int
+    records: float
+    record_bytes: float
+    provisioned: float
+    on_demand: float
+
+    @staticmethod
+    def of(measured, events, linger_ms):
+        bytes_a_second = events * RECORD_BYTES / DAY_S
+        # Shards are for the peak.
+        shards = max(1, math.ceil(bytes_a_second * PEAK / SHARD_BYTES_A_SECOND))
+        if not linger_ms:
+            shards = max(shards, math.ceil(events / DAY_S * PEAK / SHARD_RECORDS_A_SECOND))
+        # A record has what comes to one gateway for one shard in that time.
+        gateways, _ = nodes(events, measured.gateway_us)
+        waiting = bytes_a_second / shards / gateways * linger_ms / 1_000
+        record_bytes = min(KINESIS_RECORD_BYTES_MAX, max(RECORD_BYTES, waiting))
+        records = events * RECORD_BYTES / record_bytes
+        units = records * math.ceil(record_bytes / UNIT_BYTES)
+        provisioned = shards * HOURS * SHARD_HOUR + units / 1e6 * UNITS_PER_MILLION
+        billed = records * math.ceil(record_bytes / KIB) * KIB / GIB
+        on_demand = HOURS * ON_DEMAND_STREAM_HOUR + billed * (ON_DEMAND_GB_IN + ON_DEMAND_GB_OUT)
+        return Kinesis(shards, records, record_bytes, provisioned, on_demand)
+
+
+def kinesis_table(measured):
+    rows = []
+    for name, events in LOADS.items():
+        for linger_ms in KINESIS_LINGERS_MS:
+            one = Kinesis.of(measured, events, linger_ms)
+            row = [name, linger_ms or "not aggregated", f"{one.shards:,}", number(one.records), size(one.record_bytes)]
+            rows.append([*row, money(one.provisioned), money(one.on_demand)])
+    head = ["events a day", "`kinesis.linger_ms`", "shards", "records a day", "a record"]
+    return table([*head, "dollars a day, provisioned", "dollars a day, on demand"], rows)
+
+
 def polls(seconds):
     """How often a run that takes so long is asked about."""
     asked, at, pause = 0, 0.0, POLL_MIN_S
@@ -316,6 +372,7 @@ def page(figures):
         "REQUESTS": requests(measured),
         "BATCHES": batches(measured),
         "KEPT": kept(measured),
+        "KINESIS": kinesis_table(measured),
         "CALLS": calls_table(measured),
         "LOADS_TABLE": loads_table(measured),
         # With fewer at once, a table waits until its turn: that many tables by what a load takes.

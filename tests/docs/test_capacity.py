@@ -67,6 +67,15 @@ class Capacity(unittest.TestCase):
         for name, quota in capacity.DATA_API_CALLS_A_SECOND.items():
             self.assertLess(loads / capacity.DAY_S * calls[name], quota, name)
 
+    def test_aggregation_makes_fewer_records_and_never_more_shards(self):
+        for events in capacity.LOADS.values():
+            alone, together = (capacity.Kinesis.of(self.measured, events, linger_ms) for linger_ms in (0, 200))
+            self.assertLessEqual(together.records, alone.records)
+            self.assertLessEqual(together.shards, alone.shards)
+            self.assertLessEqual(together.record_bytes, capacity.KINESIS_RECORD_BYTES_MAX)
+            self.assertEqual(alone.records, events)
+            self.assertLessEqual(together.provisioned, alone.provisioned)
+
     def test_a_busy_day_needs_machines_for_its_peak(self):
         nodes, cores = capacity.nodes(86_400 * 1_000_000, 4.0)
         self.assertAlmostEqual(cores, 4.0)
