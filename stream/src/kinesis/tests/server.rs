@@ -5,16 +5,24 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
-use aws_sdk_kinesis::{Client, config::Credentials, types::ShardIteratorType};
+use aws_sdk_kinesis::{
+    Client,
+    config::Credentials,
+    types::{ShardIteratorType, StreamStatus},
+};
 use bytes::Bytes;
 use prost::Message;
 
-use super::super::{
-    client,
-    config::Config,
-    kpl::{AggregatedRecord, DIGEST_BYTES, MAGIC, digest, hash_of},
+use super::{
+    super::{
+        client,
+        config::Config,
+        kpl::{AggregatedRecord, DIGEST_BYTES, MAGIC, digest, hash_of},
+    },
+    PATIENCE,
 };
 
 /// A server that stops when dropped.
@@ -135,6 +143,20 @@ pub(super) async fn values(client: &Client, stream: &str) -> Vec<Bytes> {
     let found = all(client, stream).await.into_iter();
     let records = found.flat_map(|found| found.records);
     records.map(|(_, value)| value).collect()
+}
+
+/// Waits until the stream's shards may be changed: they may not while it is being made or changed.
+pub(super) async fn active(client: &Client, stream: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let asked = client.describe_stream_summary().stream_name(stream).send();
+        let told = asked.await.unwrap().stream_description_summary.unwrap();
+        if told.stream_status == StreamStatus::Active {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{told:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// As a consumer with Amazon's client library sees it: without aggregates of which any key is not of the shard that they are in.

@@ -3,7 +3,7 @@
 use std::{io::Write, process::Stdio};
 
 use super::{
-    server::{all, client, values, values_of_kcl},
+    server::{active, all, client, values, values_of_kcl},
     *,
 };
 
@@ -315,6 +315,7 @@ async fn nothing_is_lost_to_consumers_when_shards_are_split_and_merged() {
     let reshards = || metric(&registry, "headgate_stream_kinesis_reshards_total");
     let mut round = 0;
     for changes in 1..=2 {
+        active(&client, topic.as_str()).await;
         let shards = client
             .list_shards()
             .stream_name(topic.as_str())
