@@ -144,11 +144,23 @@ impl Pulse {
             .unwrap_or_else(|elapsed| Err(BoardError::new("wait for the store", elapsed)))
     }
 
+    /// Whether the stream is still the one that was opened, as far as can be told.
+    async fn is_same(&self) -> bool {
+        match self.source.is_same().await {
+            Ok(same) => same,
+            Err(fault) => {
+                tracing::warn!(%fault, "the stream cannot be described");
+                true
+            }
+        }
+    }
+
     async fn list(&self, view: &mut View) {
         let listed = self.source.shards().await;
         match listed {
             Ok(shards) => {
-                view.recreated |= view.shards.differs(&shards);
+                // Shards of a stream that was made anew at once may look like those of the old one.
+                view.recreated |= view.shards.differs(&shards) || !self.is_same().await;
                 view.shards = shards;
             }
             Err(error) => {
