@@ -71,6 +71,7 @@ run_tests() {
     local features=headgate-stream/kafka,headgate-stream/kinesis,headgate-stream/testing,headgate-sink/redshift,headgate-sink/s3,headgate-sink/testing
     local lists beside
     lists=$(mktemp -d)
+    export HEADGATE_TEST_PYTHON="$venv_dir/bin/python"
     step "format" cargo fmt --all --check
     say "building the tests"
     # The binary's tests apart: together with the crates' test dependencies, Cargo would give the query engine other
@@ -80,7 +81,7 @@ run_tests() {
     beside=$!
     say "tests of the binary (the slow ones, against real processes, included)"
     # They wait for servers most of the time: more of them at once than there are processors.
-    HEADGATE_TEST_PYTHON="$venv_dir/bin/python" RUST_TEST_THREADS=4 run_built "$lists/binary"
+    RUST_TEST_THREADS=4 run_built "$lists/binary"
     say "waiting for the lints and the crates' tests to be built"
     wait "$beside" || true
     cat "$lists/beside.log"

@@ -123,8 +123,11 @@ fn is_open(shard: &Described) -> bool {
     range.is_some_and(|range| range.ending_sequence_number.is_none())
 }
 
-/// The keys that belong to the shard; none where their range is not of numbers.
+/// The keys that belong to the shard. None, so that nothing there is taken for what belongs to another, where their range is
+/// not of numbers, and in shards that the stream was made with: what is in one of those was not sent to a shard that is no
+/// more, but by a producer that still knew an older stream of that name, or looks to no shards at all.
 pub(super) fn keys(described: &Described) -> Option<Keys> {
+    described.parent_shard_id.as_ref()?;
     shard(described).map(|shard| shard.first..=shard.last)
 }
 
