@@ -24,12 +24,9 @@ const STALE_OBJECTS_MAX: usize = 1_000;
 pub struct Probe {
     /// How many creates of one object race in each round.
     pub creates: usize,
-    /// How many rounds there are, each with an object of its own. A store that looks and writes in two steps is found in
-    /// any of them with a chance of about one half.
+    /// How many rounds there are. A store that looks and writes in two steps is found in any of them with a chance of
+    /// about one half.
     pub rounds: usize,
-    /// How many of the rounds go on at once: a store that locks an object, and looks again every second whether the lock
-    /// is free, needs seconds for a round.
-    pub rounds_at_once: usize,
 }
 
 impl Default for Probe {
@@ -37,7 +34,6 @@ impl Default for Probe {
         Self {
             creates: 16,
             rounds: 12,
-            rounds_at_once: 6,
         }
     }
 }
@@ -67,7 +63,13 @@ impl Probe {
     /// [`Error::Unfit`] when the store breaks its contract, [`Error::Store`] when that cannot be told.
     pub async fn run(&self, store: &dyn Store, now_ms: i64) -> Result<(), Error> {
         let folder = format!("{FOLDER}{}/", uuid::Uuid::now_v7().simple());
-        let outcome = self.rounds(store, &folder).await;
+        let mut outcome = Ok(());
+        for round in 0..self.rounds {
+            outcome = self.round(store, &folder, round).await;
+            if outcome.is_err() {
+                break;
+            }
+        }
         for round in 0..self.rounds {
             // Best effort, and the verdict matters more.
             if let Err(error) = store.delete(&object(&folder, round)).await {
@@ -77,31 +79,6 @@ impl Probe {
         outcome?;
         sweep(store, now_ms).await?;
         Ok(())
-    }
-
-    async fn rounds(&self, store: &dyn Store, folder: &str) -> Result<(), Error> {
-        let rounds: Vec<usize> = (0..self.rounds).collect();
-        for at_once in rounds.chunks(self.rounds_at_once.max(1)) {
-            let going = at_once.iter().map(|n| self.round(store, folder, *n));
-            // To their ends, all of them: a create that is dropped might come after the cleaning up.
-            let ended = join_all(going).await;
-            // What a store broke says more than what it did not answer.
-            let (unfit, failed): (Vec<_>, Vec<_>) = ended
-                .into_iter()
-                .filter_map(Result::err)
-                .partition(|error| matches!(error, Error::Unfit { .. }));
-            if let Some(error) = unfit.into_iter().chain(failed).next() {
-                return Err(error);
-            }
-        }
-        let expected = (0..self.rounds).map(|n| object(folder, n)).collect();
-        let listed = self.list(store, folder).await?;
-        if listed == expected {
-            return Ok(());
-        }
-        Err(unfit(format!(
-            "a listing had {listed:?} when {expected:?} had been created"
-        )))
     }
 
     async fn round(&self, store: &dyn Store, folder: &str, round: usize) -> Result<(), Error> {
@@ -130,18 +107,15 @@ impl Probe {
                 "it replaced an object's bytes by a create that it refused",
             ));
         }
-        let listed = self.list(store, folder).await?;
-        if listed.contains(&path) {
-            return Ok(());
-        }
-        Err(unfit(format!(
-            "a listing had {listed:?} when {path:?} had been created"
-        )))
-    }
-
-    async fn list(&self, store: &dyn Store, folder: &str) -> Result<BTreeSet<String>, Error> {
         let listed = store.list(folder, "", self.rounds + 1).await?;
-        Ok(listed.into_iter().map(|found| found.path).collect())
+        let listed: BTreeSet<String> = listed.into_iter().map(|found| found.path).collect();
+        let expected = (0..=round).map(|round| object(folder, round)).collect();
+        if listed != expected {
+            return Err(unfit(format!(
+                "a listing had {listed:?} when {expected:?} had been created"
+            )));
+        }
+        Ok(())
     }
 }
 
