@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// How events are taken.
     pub(crate) gateway: headgate_gateway::Config,
+    /// Who may send, by name. With none, everyone may.
+    pub(crate) sources: headgate_gateway::sources::Config,
     /// The stream between gateway and sink.
     pub(crate) stream: Stream,
     /// The stream within a process, where `stream.kind` is `journal`.
@@ -76,6 +78,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("headgate-data"),
             gateway: headgate_gateway::Config::default(),
+            sources: headgate_gateway::sources::Config::default(),
             stream: Stream::default(),
             journal: headgate_stream::journal::Config::default(),
             kafka: headgate_stream::kafka::Config::default(),
@@ -224,6 +227,12 @@ impl Config {
                     .map(move |(key, reason)| (format!("{section}.{key}"), reason))
             })
             .collect();
+        let sources = headgate_gateway::sources::config::problems(&self.sources);
+        found.extend(
+            sources
+                .into_iter()
+                .map(|(key, reason)| (format!("sources.{key}"), reason)),
+        );
         if self.data_dir.as_os_str().is_empty() {
             found.push(("data_dir".to_owned(), "must name a directory".to_owned()));
         }

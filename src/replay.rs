@@ -112,7 +112,7 @@ async fn from_bad_events(
     let run = Run::begin(
         Arc::clone(&store),
         shared.load(),
-        Again::new(&config.gateway),
+        Again::new(&config.gateway, &config.sources),
         Filter::new(arguments),
         clock,
         config.replay.replayed_events_max,

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use headgate_gateway::{Collector, Config, Parts, Topics, clock};
+use headgate_gateway::{Collector, Config, Parts, SharedSources, Topics, clock, sources};
 use headgate_schemas::{
     event::Event,
     registry::{Registry, SharedRegistry},
@@ -44,6 +44,7 @@ fuzz_target!(|input: &[u8]| {
     let parts = Parts {
         writer: memory.writer(),
         schemas: Arc::clone(schemas),
+        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
         topics: topics.clone(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),

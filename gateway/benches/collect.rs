@@ -12,7 +12,7 @@ use std::{hint::black_box, path::Path, sync::Arc};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::BoxFuture;
-use headgate_gateway::{Collector, Config, Parts, Topics, clock};
+use headgate_gateway::{Collector, Config, Parts, SharedSources, Topics, clock, sources};
 use headgate_schemas::registry::{Registry, SharedRegistry};
 use headgate_stream::log::{Health, Outcome, Record, Writer};
 use http::Request;
@@ -40,6 +40,7 @@ fn collector() -> Collector {
     let parts = Parts {
         writer: Arc::new(Void),
         schemas: Arc::new(SharedRegistry::new(Registry::load(&events).unwrap())),
+        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),

@@ -5,19 +5,18 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use headgate_schemas::{
     event::{Event, Reason, Violation},
+    format::date_time_micros,
     registry::Registry,
 };
 
 use crate::{
     config::Config,
-    protocol::{
-        self,
-        media::Framing,
-        split::{Split, as_text},
-    },
+    protocol::{self, Item, Kept, Protocol, Sent, native::Native},
     rules::{Rules, Unfit},
+    sources::{self, SharedSources, Source},
 };
 
 /// A rejected event as it was kept.
@@ -33,6 +32,10 @@ pub struct Rejected<'a> {
     pub source_default: &'a str,
     /// When it was received, RFC 3339, UTC.
     pub receivedtime: &'a str,
+    /// When its client sent it by its own clock, where the whole request said so, RFC 3339.
+    pub senttime: Option<&'a str>,
+    /// How its bytes are to be read, where they are not an event in CloudEvents' JSON format.
+    pub form: Option<&'a str>,
 }
 
 /// What became of it.
@@ -69,12 +72,14 @@ pub struct Valid {
 pub struct Again {
     rules: Rules,
     bounds: protocol::Bounds,
+    sources: SharedSources,
 }
 
 impl Again {
     /// By a gateway's settings.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, sources: &sources::Config) -> Self {
         Self {
+            sources: SharedSources::new(sources, &config.source_default),
             rules: Rules::new(config),
             bounds: protocol::Bounds::new(config),
         }
@@ -82,24 +87,43 @@ impl Again {
 
     /// The verdict on one event by these schemas.
     pub fn judge(&self, schemas: &Registry, rejected: &Rejected<'_>) -> Verdict {
+        let sources = self.sources.load();
+        let source = sources.named(rejected.source_default);
+        let gone = Source::anonymous(rejected.source_default);
         let reading = protocol::Rules {
             bounds: &self.bounds,
             schemas,
+            // One that is no longer there is held to nothing.
+            source: source.map_or(&gone, AsRef::as_ref),
+            received_micros: date_time_micros(rejected.receivedtime).unwrap_or(0),
         };
-        let (text, is_utf8) = as_text(rejected.payload);
-        let read = Split::new(&text, Framing::One).and_then(|mut events| events.next(&reading));
-        let item = match read {
+        match open(rejected) {
+            Ok(sent) => self.read(&reading, sent.as_ref(), rejected),
+            Err(error) => malformed(error.to_string()),
+        }
+    }
+
+    fn read(
+        &self,
+        reading: &protocol::Rules<'_>,
+        sent: &dyn Sent,
+        rejected: &Rejected<'_>,
+    ) -> Verdict {
+        let first = sent
+            .events(reading)
+            .and_then(|mut events| events.next(reading));
+        let item = match first {
             Ok(Some(item)) => item,
             Ok(None) => return malformed("the payload is empty".to_owned()),
             Err(error) => return malformed(error.to_string()),
         };
-        let read_then =
-            is_utf8 && same(item.draft.as_ref().ok().map(|draft| &draft.event), rejected);
+        let is_utf8 = sent.text().is_utf8();
+        let read_then = is_utf8 && same(&item, rejected);
         let raw = rejected
             .payload
             .get(item.range.clone())
             .unwrap_or(rejected.payload);
-        let judged = self.rules.judge(&reading, item, raw, is_utf8);
+        let judged = self.rules.judge(reading, item, raw, is_utf8);
         match judged {
             _ if rejected.kind.is_some() && is_utf8 && !read_then => Verdict::Partial,
             Ok(_) if !read_then => Verdict::Partial,
@@ -112,13 +136,34 @@ impl Again {
     }
 }
 
+/// Opens its bytes by the protocol that they came in.
+fn open(rejected: &Rejected<'_>) -> Result<Box<dyn Sent>, protocol::Error> {
+    let (name, form) = rejected
+        .form
+        .and_then(|form| form.split_once('/'))
+        .unwrap_or((Native.name(), ""));
+    let protocol = protocol::named(name).ok_or(protocol::Error::Unfit {
+        what: "the event came in a protocol that this version does not know",
+        at: 0,
+    })?;
+    protocol.reopen(Kept {
+        form,
+        senttime: rejected.senttime,
+        payload: Bytes::copy_from_slice(rejected.payload),
+    })
+}
+
 /// Whether the bytes say what was read of the event then. In binary mode type and id stood in headers, and what the data
 /// calls `type` or `id` is something else.
-fn same(event: Option<&Event<'_>>, rejected: &Rejected<'_>) -> bool {
-    let Some(event) = event else {
+fn same(item: &Item<'_>, rejected: &Rejected<'_>) -> bool {
+    if rejected.form.is_some() {
+        // What another protocol's bytes are was kept with them.
+        return true;
+    }
+    let Ok(draft) = &item.draft else {
         return rejected.kind.is_none();
     };
-    let id = rejected.id.unwrap_or_default();
+    let (event, id) = (&draft.event, rejected.id.unwrap_or_default());
     event.kind == rejected.kind.unwrap_or_default() && (event.id.is_empty() || event.id == id)
 }
 

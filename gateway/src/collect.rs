@@ -1,7 +1,8 @@
-//! A request, top to bottom: what happens to `POST /v1/events` between its headers and its reply.
+//! A request, top to bottom: what happens to events between a request's headers and its reply.
 //!
-//! Reading order: [`Collector::respond`] routes, [`Collector::collect`] is the one way through. What an
-//! event's JSON means is in `protocol`, whether it is taken in `judge`, what a reply looks like in `reply`.
+//! Reading order: [`Collector::respond`] routes, [`Collector::collect`] is the one way through. What paths there are and what
+//! a body means is in `protocol`, who may send in `sources`, whether an event is taken in `judge`, what a reply looks like in
+//! `reply`.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -22,16 +23,14 @@ use crate::{
     body,
     clock::Clock,
     config::Config,
-    judge::{Judge, Received},
-    metrics::{Metrics, Route},
-    protocol::{
-        self, cloudevents,
-        media::{self, Framing},
-        split::{self, Item, Split},
-    },
-    reply::{self, Detail},
+    cors,
+    judge::Judge,
+    metrics::Metrics,
+    protocol::{self, Asked, Endpoint, Protocol, Sent, key, media},
+    reply::{self, Reply, Results},
     rules::Rules,
     server::{Parts, Topics},
+    sources::{Denied, Limited, SharedSources, Source, Sources},
 };
 
 /// Why a request is answered as a whole, without a word on its events. Nothing of it was taken.
@@ -47,14 +46,22 @@ pub(crate) enum Error {
     Busy(#[from] Busy),
     #[error("request has more than {events_max} events")]
     TooManyEvents { events_max: u32 },
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error(transparent)]
+    Limited(#[from] Limited),
     #[error("events cannot be taken at present: {0}")]
     Stream(String),
 }
+
+/// What is told to whoever asks for another path.
+const SERVED: &str = "POST /v1/events, and the paths of the protocols in the README";
 
 /// Answers requests. Holds no socket: the server feeds it, and so can a test or a benchmark.
 pub struct Collector {
     writer: Arc<dyn Writer>,
     schemas: Arc<SharedRegistry>,
+    sources: Arc<SharedSources>,
     topics: Topics,
     clock: Clock,
     rules: Rules,
@@ -77,6 +84,7 @@ impl Collector {
         Ok(Self {
             writer: parts.writer,
             schemas: parts.schemas,
+            sources: parts.sources,
             clock: parts.clock,
             topics: parts.topics,
             rules: Rules::new(config),
@@ -105,25 +113,34 @@ impl Collector {
     {
         let began = Instant::now();
         let (head, mut body) = request.into_parts();
-        let (route, mut response, body_is_over) = match (head.uri.path(), &head.method) {
-            ("/v1/events", &Method::POST) => {
-                let collected = AssertUnwindSafe(self.collect(&head, &mut body)).catch_unwind();
-                let (response, body_is_over) = self.answer(collected.await, head.version);
-                (Route::Events, response, body_is_over)
+        let sources = self.sources.load();
+        let served = protocol::at(head.uri.path());
+        let (mut response, body_is_over) = match served {
+            None => (reply::not_found(SERVED), false),
+            Some(_) if cors::is_preflight(&head) => (reply::no_content(), false),
+            Some((_, endpoint)) if !endpoint.takes(&head.method) => {
+                (reply::method_not_allowed(endpoint.methods), false)
             }
-            ("/v1/events", &Method::OPTIONS) => {
-                (Route::Events, reply::allowed("OPTIONS, POST"), false)
+            Some((_, endpoint)) if head.method == Method::OPTIONS => {
+                (reply::allowed(endpoint.methods), false)
             }
-            ("/v1/events", _) => (
-                Route::Events,
-                reply::method_not_allowed("OPTIONS, POST"),
-                false,
-            ),
-            _ => (Route::Other, reply::not_found("POST /v1/events"), false),
+            Some((place, endpoint)) if !endpoint.events => {
+                (protocol::ALL[place].page(endpoint, &head), false)
+            }
+            Some((place, endpoint)) => {
+                let to = (protocol::ALL[place], endpoint);
+                let collected = self.collect(to, &sources, &head, &mut body);
+                let collected = AssertUnwindSafe(collected).catch_unwind().await;
+                self.answer(to, collected, head.version)
+            }
         };
+        if served.is_some() {
+            cors::permit(&head, &sources, &mut response);
+        }
         if head.version < Version::HTTP_2 && !body_is_over && !body.is_end_stream() {
             self.body.discard(&head.headers, &mut body).await;
         }
+        let route = served.map(|(place, _)| place);
         self.metrics
             .request(route, response.status(), began.elapsed());
         if head.method == Method::HEAD {
@@ -135,13 +152,16 @@ impl Collector {
     /// The response, and whether nothing more of the body is to be waited for.
     fn answer(
         &self,
-        collected: std::thread::Result<Result<Response<Full<Bytes>>, Error>>,
+        (protocol, endpoint): (&dyn Protocol, Endpoint),
+        collected: std::thread::Result<Result<Reply, Error>>,
         version: Version,
-    ) -> (Response<Full<Bytes>>, bool) {
+    ) -> (Reply, bool) {
         match collected {
             Ok(Ok(response)) => (response, true),
             Ok(Err(error)) => {
-                let mut response = reply::failure(&error, self.retry_after_s);
+                let mut response = reply::failure(&error, self.retry_after_s, |problem| {
+                    protocol.problem(endpoint, problem)
+                });
                 let too_slow = matches!(
                     error,
                     Error::Body(body::Error::Stalled(_) | body::Error::Slow(_))
@@ -171,14 +191,24 @@ impl Collector {
     /// The one way of events through the gateway. It returns a reply on each of them, or an error for all of them.
     async fn collect<B>(
         &self,
+        (protocol, endpoint): (&dyn Protocol, Endpoint),
+        sources: &Sources,
         head: &request::Parts,
         body: &mut B,
-    ) -> Result<Response<Full<Bytes>>, Error>
+    ) -> Result<Reply, Error>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let framing = media::framing(&head.headers)?;
+        protocol.accepts(head)?;
+        let shown = match sources.open() {
+            true => None,
+            false => key::shown(head),
+        };
+        if let Some(key) = &shown {
+            // Nobody's body is read only to be thrown away.
+            sources.of(Some(key))?;
+        }
         if let Health::Refusing(reason) = self.writer.health() {
             self.metrics.refused("stream");
             return Err(Error::Stream(reason));
@@ -190,51 +220,52 @@ impl Collector {
             .read(&head.headers, body, &mut held, &self.metrics)
             .await?;
 
+        let sent = protocol.open(endpoint, head, body)?;
+        held.grow(sent.text().repaired_bytes())?;
+        let source = whose(sources, shown.as_deref(), protocol, sent.as_ref(), head)?;
         let schemas = self.schemas.load();
-        let (text, is_utf8) = split::as_text(&body);
-        if !is_utf8 {
-            held.grow(text.len())?;
-        }
-        let quoted = cloudevents::quote_extensions(&head.headers, framing);
         let micros = (self.clock)();
-        let received = Received {
-            micros,
-            text: &rfc3339(micros),
-        };
+        let receivedtime = rfc3339(micros);
         let reading = protocol::Rules {
             bounds: &self.bounds,
             schemas: &schemas,
+            source,
+            received_micros: micros,
         };
-        let mut judge = Judge::new(
-            &self.rules,
-            &self.topics,
-            &reading,
-            &body,
-            is_utf8,
-            received,
-            &mut held,
-        )?;
-        if framing == Framing::Binary {
-            let draft = cloudevents::read(&head.headers, &quoted, &text, reading.bounds)?;
-            judge.take(Item {
-                range: 0..body.len(),
-                draft: Ok(draft),
-            })?;
-        } else {
-            let mut events = Split::new(&text, framing)?;
+        let (records, verdicts) = {
+            let from = (protocol.name(), sent.as_ref());
+            let mut judge = Judge::new(
+                &self.rules,
+                &self.topics,
+                &reading,
+                from,
+                &receivedtime,
+                &mut held,
+            )?;
+            let mut events = sent.events(&reading)?;
             while let Some(item) = events.next(&reading)? {
                 judge.take(item)?;
             }
-        }
-
-        self.metrics.unrouted(judge.unrouted());
-        let (records, verdicts) = judge.finish();
+            self.metrics.unrouted(judge.unrouted());
+            judge.finish()
+        };
+        source.spend(verdicts.len(), micros)?;
         self.metrics.batch(verdicts.len());
         let outcomes = self.append(records).await;
-        let reply = reply::Results::of(verdicts, outcomes);
-        self.metrics
-            .events(reply.accepted, reply.rejected, reply.unkept, reply.retry);
-        Ok(reply.response(Detail::of(head.uri.query()), self.retry_after_s))
+        let results = Results::of(verdicts, outcomes);
+        let Results {
+            accepted,
+            rejected,
+            unkept,
+            retry,
+            ..
+        } = results;
+        self.metrics.events(accepted, rejected, unkept, retry);
+        let asked = Asked {
+            head,
+            retry_after_s: self.retry_after_s,
+        };
+        Ok(protocol.results(endpoint, &asked, &results))
     }
 
     /// Makes the records durable; an outcome for each, whatever the stream does.
@@ -255,6 +286,26 @@ impl Collector {
         };
         outcomes.resize_with(count, unheard);
         outcomes
+    }
+}
+
+/// Who has sent it, and whether they may.
+fn whose<'s>(
+    sources: &'s Sources,
+    shown: Option<&str>,
+    protocol: &dyn Protocol,
+    sent: &dyn Sent,
+    head: &request::Parts,
+) -> Result<&'s Arc<Source>, Denied> {
+    let source = match shown {
+        Some(key) => sources.of(Some(key))?,
+        None if sources.open() => sources.of(None)?,
+        None => sources.of(sent.key().as_deref())?,
+    };
+    source.admits(protocol.name(), cors::origin(head))?;
+    match sent.source() {
+        Some(named) if !sources.open() && named != &*source.name => Err(Denied::Source),
+        _ => Ok(source),
     }
 }
 

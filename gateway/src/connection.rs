@@ -164,6 +164,7 @@ mod tests {
         let parts = Parts {
             writer: Memory::new(1).writer(),
             schemas: Arc::new(SharedRegistry::new(Registry::empty().unwrap())),
+            sources: crate::SharedSources::new(&crate::sources::Config::new(), "/headgate").into(),
             topics: Topics::default(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),

@@ -11,23 +11,15 @@ use crate::{
     admission::Held,
     collect::Error,
     ids::Ids,
-    protocol::{self, split::Item},
+    protocol::{self, Item, Sent},
     rules::Rules,
     server::Topics,
+    sources::PartitionBy,
 };
 
 /// About what an envelope adds to an event's bytes, to size the buffer at the first go.
 const ENVELOPE_BYTES: usize = 384;
 const EVENT_BYTES_GUESS: usize = 1024;
-
-/// When a request's events were received.
-#[derive(Clone, Copy)]
-pub(crate) struct Received<'a> {
-    /// Microseconds since the epoch.
-    pub(crate) micros: i64,
-    /// The same as RFC 3339.
-    pub(crate) text: &'a str,
-}
 
 /// What was decided on an event: it is valid unless there are errors.
 #[derive(Debug)]
@@ -52,6 +44,8 @@ pub(crate) struct Judge<'a, 'h> {
     rules: &'a Rules,
     topics: &'a Topics,
     reading: &'a protocol::Rules<'a>,
+    protocol: &'static str,
+    sent: &'a dyn Sent,
     body: &'a [u8],
     is_utf8: bool,
     ids: Ids,
@@ -69,11 +63,11 @@ impl<'a, 'h> Judge<'a, 'h> {
         rules: &'a Rules,
         topics: &'a Topics,
         reading: &'a protocol::Rules<'a>,
-        body: &'a [u8],
-        is_utf8: bool,
-        received: Received<'a>,
+        (protocol, sent): (&'static str, &'a dyn Sent),
+        receivedtime: &'a str,
         held: &'a mut Held<'h>,
     ) -> Result<Self, Error> {
+        let body = sent.text().bytes();
         let events = body.len() / EVENT_BYTES_GUESS + 1;
         let admitted = body.len() + events * ENVELOPE_BYTES;
         held.grow(admitted)?;
@@ -81,10 +75,12 @@ impl<'a, 'h> Judge<'a, 'h> {
             rules,
             topics,
             reading,
+            protocol,
+            sent,
             body,
-            is_utf8,
-            ids: Ids::new(received.micros),
-            receivedtime: received.text,
+            is_utf8: sent.text().is_utf8(),
+            ids: Ids::new(reading.received_micros),
+            receivedtime,
             buffer: Vec::with_capacity(admitted),
             spans: Vec::with_capacity(events),
             verdicts: Vec::with_capacity(events),
@@ -113,7 +109,7 @@ impl<'a, 'h> Judge<'a, 'h> {
             event.id = Cow::Owned(self.ids.next());
         }
         if event.source.is_empty() {
-            event.source = Cow::Borrowed(&self.rules.source_default);
+            event.source = Cow::Borrowed(&self.reading.source.name);
         }
         let start = self.buffer.len();
         let event = Event {
@@ -122,7 +118,8 @@ impl<'a, 'h> Judge<'a, 'h> {
         };
         event.write(&mut self.buffer);
         let end = self.buffer.len();
-        self.buffer.extend_from_slice(event.identity().as_bytes());
+        self.buffer
+            .extend_from_slice(key_of(&event, self.reading.source.partition_by).as_bytes());
         let topic = self.route(&event);
         self.spans.push(Span {
             value: start..end,
@@ -163,16 +160,21 @@ impl<'a, 'h> Judge<'a, 'h> {
         } else {
             event.id
         };
+        // Without one the payload is an event in CloudEvents' JSON format.
+        let form = Some(self.sent.form()).filter(|form| !form.is_empty());
+        let form = form.map(|form| format!("{}/{form}", self.protocol));
         let start = self.buffer.len();
         Rejected {
             id: &self.ids.next(),
-            source: &self.rules.source_default,
+            source: &self.reading.source.name,
             receivedtime: self.receivedtime,
+            senttime: self.sent.senttime(),
             reason,
             errors: &errors,
             rejected_type: Some(&*event.kind).filter(|text| !text.is_empty()),
             rejected_id: Some(&id),
             rejected_source: Some(&*event.source).filter(|text| !text.is_empty()),
+            form: form.as_deref(),
             payload: raw,
         }
         .write(&mut self.buffer);
@@ -210,5 +212,15 @@ impl<'a, 'h> Judge<'a, 'h> {
             value: buffer.slice(span.value),
         };
         (self.spans.into_iter().map(record).collect(), self.verdicts)
+    }
+}
+
+/// What an event's record is partitioned by.
+fn key_of<'e>(event: &'e Event<'_>, by: PartitionBy) -> &'e str {
+    let anonymous = event.anonymousid.as_deref();
+    match by {
+        PartitionBy::Identity => event.identity(),
+        PartitionBy::AnonymousId => anonymous.unwrap_or_else(|| event.identity()),
+        PartitionBy::EventId => &event.id,
     }
 }

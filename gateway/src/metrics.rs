@@ -6,13 +6,15 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
+use crate::protocol;
+
 /// Every metric: name, kind, labels, help. The metrics are built from this and `docs/metrics.md` is generated from it.
 pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
     (
         "headgate_gateway_requests_total",
         "counter",
         &["route", "status"],
-        "Requests answered, by route (events, other) and class of status (2xx, 4xx, 5xx).",
+        "Requests answered, by route (the protocol's name, or other) and class of status (2xx, 4xx, 5xx).",
     ),
     (
         "headgate_gateway_request_duration_seconds",
@@ -101,17 +103,22 @@ const SECONDS: [f64; 14] = [
 ];
 const EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10000.0];
 
-/// The route of a request, as a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    Events,
-    Other,
+/// The route of requests to paths of no protocol.
+const OTHER: &str = "other";
+
+/// The labels of routes: each protocol by its place, and last what is none's.
+fn routes() -> impl Iterator<Item = &'static str> {
+    protocol::ALL
+        .iter()
+        .map(|protocol| protocol.name())
+        .chain([OTHER])
 }
 
 /// The gateway's metrics, registered once. Series of the hot path are looked up here, not per request.
 pub(crate) struct Metrics {
-    requests: [[IntCounter; STATUS_CLASSES.len()]; 2],
-    duration: [Histogram; 2],
+    /// By route.
+    requests: Vec<[IntCounter; STATUS_CLASSES.len()]>,
+    duration: Vec<Histogram>,
     events: [IntCounter; 4],
     batch: Histogram,
     received: IntCounter,
@@ -135,8 +142,10 @@ impl Metrics {
         let body = counters(registry, 4)?;
         let route = |route| STATUS_CLASSES.map(|class| requests.with_label_values(&[route, class]));
         Ok(Self {
-            requests: [route("events"), route("other")],
-            duration: ["events", "other"].map(|route| duration.with_label_values(&[route])),
+            requests: routes().map(route).collect(),
+            duration: routes()
+                .map(|route| duration.with_label_values(&[route]))
+                .collect(),
             events: ["accepted", "rejected", "rejected_unkept", "retry"]
                 .map(|outcome| events.with_label_values(&[outcome])),
             batch: histograms(registry, 3, &EVENTS)?.with_label_values::<&str>(&[]),
@@ -154,10 +163,12 @@ impl Metrics {
         })
     }
 
-    pub(crate) fn request(&self, route: Route, status: http::StatusCode, took: Duration) {
+    /// A request to a protocol, by its place among all, or to none.
+    pub(crate) fn request(&self, to: Option<usize>, status: http::StatusCode, took: Duration) {
         let class = usize::from(status.as_u16() / 100).clamp(1, STATUS_CLASSES.len()) - 1;
-        self.requests[route as usize][class].inc();
-        self.duration[route as usize].observe(took.as_secs_f64());
+        let route = to.unwrap_or(protocol::ALL.len());
+        self.requests[route][class].inc();
+        self.duration[route].observe(took.as_secs_f64());
     }
 
     pub(crate) fn batch(&self, events: usize) {

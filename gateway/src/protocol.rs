@@ -1,18 +1,181 @@
-//! From a body's bytes to events: what each way of sending them means. Nothing here waits or allocates per byte.
+//! Ways of sending events. A protocol is one file below this one and a line in [`ALL`]: it says which paths are its
+//! own, how a body becomes events, and what its clients hear. Nothing here waits or allocates per byte.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use headgate_schemas::{event::Violation, registry::Registry, walk::Syntax};
+use http::{Method, request};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    reply::{self, Problem, Reply, Results},
+    sources::Source,
+};
 
-pub(crate) mod cloudevents;
+mod cloudevents;
+pub(crate) mod draft;
+mod gif;
+pub(crate) mod key;
 pub(crate) mod media;
 pub(crate) mod native;
+mod query;
+mod segment;
+mod segment_message;
 pub(crate) mod split;
+mod text;
+mod webhook;
+
+pub(crate) use self::{split::Item, text::Text};
+
+/// Every protocol that is served.
+pub(crate) const ALL: [&dyn Protocol; 3] = [&native::Native, &segment::Segment, &webhook::Webhook];
+
+/// A way of sending events.
+pub(crate) trait Protocol: Sync {
+    /// Its name in settings, metrics and bad events.
+    fn name(&self) -> &'static str;
+
+    /// What it serves at a path; `None`: the path is not its own.
+    fn endpoint(&self, path: &str) -> Option<Endpoint>;
+
+    /// Whether the headers alone say that the body cannot be read.
+    fn accepts(&self, _head: &request::Parts) -> Result<(), media::Foreign> {
+        Ok(())
+    }
+
+    /// Takes a request's body, inflated, as far as it can be read before it is known whose it is.
+    fn open(
+        &self,
+        endpoint: Endpoint,
+        head: &request::Parts,
+        body: Bytes,
+    ) -> Result<Box<dyn Sent>, Error>;
+
+    /// What a client hears when its events were judged.
+    fn results(&self, endpoint: Endpoint, asked: &Asked<'_>, results: &Results<'_>) -> Reply;
+
+    /// What a client hears when nothing of its request was taken.
+    fn problem(&self, _endpoint: Endpoint, problem: &Problem<'_>) -> Reply {
+        reply::problem(problem)
+    }
+
+    /// The answer to a request that carries no events.
+    fn page(&self, _endpoint: Endpoint, _head: &request::Parts) -> Reply {
+        reply::no_content()
+    }
+
+    /// Opens a rejected event that was kept, to be read again: the only one of what is returned.
+    fn reopen(&self, kept: Kept<'_>) -> Result<Box<dyn Sent>, Error>;
+}
+
+/// The protocol of that name.
+pub(crate) fn named(name: &str) -> Option<&'static dyn Protocol> {
+    ALL.into_iter().find(|protocol| protocol.name() == name)
+}
+
+/// The protocol that serves a path, by its place in [`ALL`], and what it serves there.
+pub(crate) fn at(path: &str) -> Option<(usize, Endpoint)> {
+    let mut all = ALL.iter().enumerate();
+    all.find_map(|(place, protocol)| Some((place, protocol.endpoint(path)?)))
+}
+
+/// A path of a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Which of the protocol's own it is.
+    pub(crate) form: &'static str,
+    /// The methods that it takes, as `Allow` lists them.
+    pub(crate) methods: &'static str,
+    /// Whether requests carry events; else [`Protocol::page`] answers them.
+    pub(crate) events: bool,
+}
+
+impl Endpoint {
+    /// Takes events by POST.
+    pub(crate) const fn post(form: &'static str) -> Self {
+        Self {
+            form,
+            methods: "OPTIONS, POST",
+            events: true,
+        }
+    }
+
+    /// Answers GET with a page.
+    pub(crate) const fn page(form: &'static str) -> Self {
+        Self {
+            form,
+            methods: "GET, HEAD, OPTIONS",
+            events: false,
+        }
+    }
+
+    /// Whether it takes that method.
+    pub(crate) fn takes(&self, method: &Method) -> bool {
+        let mut methods = self.methods.split(", ");
+        methods.any(|taken| taken == method.as_str())
+    }
+}
+
+/// A rejected event, as it was kept.
+pub(crate) struct Kept<'a> {
+    /// What [`Sent::form`] said of it.
+    pub(crate) form: &'a str,
+    /// What [`Sent::senttime`] said of it.
+    pub(crate) senttime: Option<&'a str>,
+    /// Its bytes.
+    pub(crate) payload: Bytes,
+}
+
+/// What a reply depends on besides the results.
+pub(crate) struct Asked<'a> {
+    pub(crate) head: &'a request::Parts,
+    pub(crate) retry_after_s: u32,
+}
+
+/// A request's body, opened. It holds whatever its events borrow from.
+pub(crate) trait Sent: Send + Sync {
+    /// The text that events' ranges are of.
+    fn text(&self) -> &Text;
+
+    /// The write key, where it stands in the body.
+    fn key(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// The source that the request itself names: where sources are set up, the key must be of it.
+    fn source(&self) -> Option<&str> {
+        None
+    }
+
+    /// When the client sent it by its own clock, RFC 3339, where it says so for all events together.
+    fn senttime(&self) -> Option<&str> {
+        None
+    }
+
+    /// What else [`Protocol::reopen`] needs to know to read one of these events again.
+    fn form(&self) -> &'static str {
+        ""
+    }
+
+    /// Begins to read the events.
+    fn events<'a>(&'a self, rules: &Rules<'a>) -> Result<Box<dyn Events<'a> + Send + 'a>, Error>;
+}
+
+/// The events of a body, one after another.
+pub(crate) trait Events<'a> {
+    /// The next event; none at the end of the body.
+    fn next(&mut self, rules: &Rules<'a>) -> Result<Option<Item<'a>>, Error>;
+}
 
 /// What an event is read by.
+#[derive(Clone, Copy)]
 pub(crate) struct Rules<'a> {
     pub(crate) bounds: &'a Bounds,
     pub(crate) schemas: &'a Registry,
+    pub(crate) source: &'a Source,
+    /// Microseconds since the epoch; when the request was received.
+    pub(crate) received_micros: i64,
 }
 
 /// What bounds an event.
@@ -41,6 +204,8 @@ pub(crate) enum Error {
     Empty,
     #[error("body is not {expected} as its content type says")]
     NotAsSaid { expected: &'static str, at: usize },
+    #[error("{what}")]
+    Unfit { what: &'static str, at: usize },
 }
 
 impl Error {
@@ -49,7 +214,7 @@ impl Error {
         match self {
             Self::Syntax(syntax) => syntax.at,
             Self::Empty => 0,
-            Self::NotAsSaid { at, .. } => *at,
+            Self::NotAsSaid { at, .. } | Self::Unfit { at, .. } => *at,
         }
     }
 }

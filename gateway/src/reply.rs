@@ -1,7 +1,8 @@
 //! What clients are told: the one place where outcomes and errors become HTTP.
 //!
 //! Results: 200 all accepted, 207 mixed, 400 none, 503 when nothing was accepted and some may be sent again.
-//! Errors: `{"error":{"code","message"}}`, for malformed bodies with the byte `offset`.
+//! Errors: `{"error":{"code","message"}}`, for malformed bodies with the byte `offset`. So much for the native protocol;
+//! others give the same outcomes shapes of their own.
 
 use bytes::Bytes;
 use headgate_schemas::event::{Violation, write_string};
@@ -13,6 +14,7 @@ use crate::{
     body::{self, inflate},
     collect::Error,
     judge::Verdict,
+    sources::Denied,
 };
 
 /// Sent, unparsed request or not, to a connection that is one too many.
@@ -20,18 +22,18 @@ pub(crate) const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailabl
     content-type: application/json\r\ncontent-length: 76\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
     {\"error\":{\"code\":\"too_many_connections\",\"message\":\"no connection is free\"}}\n";
 
-type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// Which events a reply lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
+enum Detail {
     All,
     /// `?results=errors`: all but the accepted ones.
     Errors,
 }
 
 impl Detail {
-    pub(crate) fn of(query: Option<&str>) -> Self {
+    fn of(query: Option<&str>) -> Self {
         let errors =
             query.is_some_and(|query| query.split('&').any(|pair| pair == "results=errors"));
         if errors { Self::Errors } else { Self::All }
@@ -86,8 +88,9 @@ impl<'a> Results<'a> {
         }
     }
 
-    pub(crate) fn response(&self, detail: Detail, retry_after_s: u32) -> Reply {
-        let mut response = json(self.status(), self.body(detail));
+    /// The native reply: each event's fate.
+    pub(crate) fn response(&self, query: Option<&str>, retry_after_s: u32) -> Reply {
+        let mut response = json(self.status(), self.body(Detail::of(query)));
         if self.retry > 0 {
             retry_after(&mut response, retry_after_s);
         }
@@ -182,10 +185,24 @@ fn number(mut number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// The reply to a request of which nothing was taken.
-pub(crate) fn failure(error: &Error, retry_after_s: u32) -> Reply {
+/// Why nothing of a request was taken, as clients are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Problem<'a> {
+    pub(crate) status: StatusCode,
+    /// Stable, for programs.
+    pub(crate) code: &'static str,
+    /// For people.
+    pub(crate) message: &'a str,
+    /// Where in the body.
+    pub(crate) offset: Option<usize>,
+    /// When to try again, in seconds.
+    pub(crate) retry_after_s: Option<u32>,
+}
+
+/// The status and code of an error: the one place that maps them.
+pub(crate) fn mapped(error: &Error) -> (StatusCode, &'static str) {
     use body::Error as Body;
-    let (status, code) = match error {
+    match error {
         Error::Media(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
         Error::Body(Body::Encoding(_)) => {
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding")
@@ -201,18 +218,40 @@ pub(crate) fn failure(error: &Error, retry_after_s: u32) -> Reply {
         Error::Body(Body::Stalled(_) | Body::Slow(_)) => {
             (StatusCode::REQUEST_TIMEOUT, "body_timeout")
         }
+        Error::Denied(Denied::Missing | Denied::Unknown) => {
+            (StatusCode::UNAUTHORIZED, "unknown_write_key")
+        }
+        Error::Denied(_) => (StatusCode::FORBIDDEN, "forbidden"),
+        Error::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many_events_for_source"),
         Error::Busy(_) | Error::Body(Body::Busy(_)) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         Error::Stream(_) => (StatusCode::SERVICE_UNAVAILABLE, "stream_unavailable"),
-    };
+    }
+}
+
+/// The reply to a request of which nothing was taken, in the shape that its protocol gives it.
+pub(crate) fn failure(
+    error: &Error,
+    retry_after_s: u32,
+    shape: impl FnOnce(&Problem<'_>) -> Reply,
+) -> Reply {
+    let (status, code) = mapped(error);
     let offset = match error {
         Error::Malformed(malformed) => Some(malformed.offset()),
         _ => None,
     };
-    let mut response = problem(status, code, &error.to_string(), offset);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        retry_after(&mut response, retry_after_s);
-    }
-    if matches!(error, Error::Body(Body::Encoding(_))) {
+    let retry_after_s = match error {
+        Error::Limited(limited) => Some(limited.retry_after_s()),
+        _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(retry_after_s),
+    };
+    let message = error.to_string();
+    let mut response = shape(&Problem {
+        status,
+        code,
+        message: &message,
+        offset,
+        retry_after_s,
+    });
+    if matches!(error, Error::Body(body::Error::Encoding(_))) {
         let supported = HeaderValue::from_static(inflate::SUPPORTED);
         response
             .headers_mut()
@@ -221,20 +260,48 @@ pub(crate) fn failure(error: &Error, retry_after_s: u32) -> Reply {
     response
 }
 
+/// A response to a problem, with a body of the protocol's own.
+pub(crate) fn with_problem(problem: &Problem<'_>, body: Vec<u8>) -> Reply {
+    let mut response = json(problem.status, body);
+    if let Some(seconds) = problem.retry_after_s {
+        retry_after(&mut response, seconds);
+    }
+    if problem.status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Basic realm=\"write key\"");
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// A problem in the native shape.
+pub(crate) fn problem(problem: &Problem<'_>) -> Reply {
+    let mut out = Vec::with_capacity(128);
+    out.extend_from_slice(br#"{"error":{"code":"#);
+    write_string(problem.code, &mut out);
+    out.extend_from_slice(br#","message":"#);
+    write_string(problem.message, &mut out);
+    if let Some(offset) = problem.offset {
+        out.extend_from_slice(br#","offset":"#);
+        number(offset as u64, &mut out);
+    }
+    out.extend_from_slice(b"}}\n");
+    with_problem(problem, out)
+}
+
 /// 404: nothing is served there; `served` tells what is.
 pub(crate) fn not_found(served: &str) -> Reply {
     let message = format!("nothing is served at this path; there is {served}");
-    problem(StatusCode::NOT_FOUND, "not_found", &message, None)
+    plain(StatusCode::NOT_FOUND, "not_found", &message)
 }
 
 /// 405, with what is allowed.
 pub(crate) fn method_not_allowed(allowed: &'static str) -> Reply {
     let message = format!("this path takes {allowed}");
-    let mut response = problem(
+    let mut response = plain(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         &message,
-        None,
     );
     response
         .headers_mut()
@@ -244,8 +311,7 @@ pub(crate) fn method_not_allowed(allowed: &'static str) -> Reply {
 
 /// 204 to `OPTIONS`, with what is allowed.
 pub(crate) fn allowed(allowed: &'static str) -> Reply {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = no_content();
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static(allowed));
@@ -254,7 +320,7 @@ pub(crate) fn allowed(allowed: &'static str) -> Reply {
 
 /// 500.
 pub(crate) fn internal(message: &str) -> Reply {
-    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", message, None)
+    plain(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
 }
 
 /// Ends the connection with this response; HTTP/2 streams end by themselves.
@@ -275,18 +341,30 @@ pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Reply {
     response
 }
 
-fn problem(status: StatusCode, code: &str, message: &str, offset: Option<usize>) -> Reply {
-    let mut out = Vec::with_capacity(128);
-    out.extend_from_slice(br#"{"error":{"code":"#);
-    write_string(code, &mut out);
-    out.extend_from_slice(br#","message":"#);
-    write_string(message, &mut out);
-    if let Some(offset) = offset {
-        out.extend_from_slice(br#","offset":"#);
-        number(offset as u64, &mut out);
-    }
-    out.extend_from_slice(b"}}\n");
-    json(status, out)
+/// A picture.
+pub(crate) fn image(gif: &'static [u8]) -> Reply {
+    let mut response = Response::new(Full::from(gif));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/gif"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// 204.
+pub(crate) fn no_content() -> Reply {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn plain(status: StatusCode, code: &'static str, message: &str) -> Reply {
+    problem(&Problem {
+        status,
+        code,
+        message,
+        offset: None,
+        retry_after_s: None,
+    })
 }
 
 fn retry_after(response: &mut Reply, seconds: u32) {

@@ -11,14 +11,13 @@ use crate::{
     config::Config,
     protocol::{
         self, attribute_fault,
-        native::Draft,
+        draft::Draft,
         split::{Item, encoding_fault},
     },
 };
 
 /// What holds for every request.
 pub(crate) struct Rules {
-    pub(crate) source_default: String,
     pub(crate) events_max: u32,
     event_bytes_max: usize,
 }
@@ -34,7 +33,6 @@ pub(crate) struct Unfit<'a> {
 impl Rules {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            source_default: config.source_default.clone(),
             events_max: config.limits.batch_events_max,
             event_bytes_max: usize::try_from(config.limits.event_bytes_max).unwrap_or(usize::MAX),
         }
@@ -93,6 +91,9 @@ fn check<'a>(
     if !draft.faults.is_empty() {
         return Err((Reason::Envelope, std::mem::take(&mut draft.faults)));
     }
+    if let Some(unknown) = draft.unknown.take() {
+        return Err((Reason::UnknownSchema, vec![unknown]));
+    }
     let event = &mut draft.event;
     if reserved(&event.kind) {
         let message = format!(
@@ -124,7 +125,9 @@ fn held_against<'a>(
     event: &Event<'a>,
     data: &str,
 ) -> Result<&'a Schema, (Reason, Vec<Violation>)> {
-    let protocol::Rules { bounds, schemas } = reading;
+    let protocol::Rules {
+        bounds, schemas, ..
+    } = reading;
     let found = schemas.resolve(&event.kind, event.dataschema.as_deref());
     let schema = found.map_err(|unknown| {
         let name = unknown.attribute();

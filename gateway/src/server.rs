@@ -18,6 +18,7 @@ use crate::{
     config::Config,
     connection::{self, Shared},
     drain::Drain,
+    sources::SharedSources,
     template::Template,
 };
 
@@ -32,6 +33,8 @@ pub struct Parts {
     pub writer: Arc<dyn Writer>,
     /// What events are checked against; reloads take effect with the next request.
     pub schemas: Arc<SharedRegistry>,
+    /// Who may send; reloads take effect with the next request.
+    pub sources: Arc<SharedSources>,
     /// The names of the topics written to.
     pub topics: Topics,
     /// Where the gateway's metrics are registered, and what `/metrics` shows.

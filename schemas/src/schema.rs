@@ -117,6 +117,11 @@ impl Schema {
         self.redshift.as_ref()
     }
 
+    /// Whether it describes the properties of SDKs' track calls.
+    pub fn track(&self) -> bool {
+        false
+    }
+
     /// What the columns are derived from.
     pub fn shape(&self) -> &Shape {
         &self.shape

@@ -83,6 +83,7 @@ impl Opened {
                     writer,
                     notes,
                     schemas: Arc::clone(&schemas),
+                    sources: Arc::clone(&sources),
                     topics,
                     registry,
                     checks: Vec::new(),

@@ -21,7 +21,7 @@ use headgate_sink::store::Store;
 use headgate_stream::log::{Partition, Position, Reader, Records, StreamId};
 use tokio::sync::mpsc;
 
-use self::making::{Making, received};
+use self::making::{Making, date_time, received};
 use self::reader::{BadEvents, Made};
 use super::filter::Filter;
 use super::known::Known;
@@ -206,12 +206,15 @@ impl Run {
             return Ok(());
         }
         let received = received(row);
+        let sent = row.sent_micros.map(date_time);
         let rejected = again::Rejected {
             payload: &row.payload,
             kind: row.kind,
             id: row.id,
             source_default: row.source,
             receivedtime: &received,
+            senttime: sent.as_deref(),
+            form: row.form,
         };
         let left = match self.again.judge(&self.schemas, &rejected) {
             Verdict::Valid(valid) => {

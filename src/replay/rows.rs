@@ -19,7 +19,7 @@ use crate::lake::LandedFile;
 const BATCH_ROWS: usize = 64;
 
 /// The columns that a replay needs.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 11] = [
     "event_id",
     "source",
     "received_at",
@@ -29,6 +29,8 @@ const COLUMNS: [&str; 9] = [
     "rejected_source",
     "payload",
     "payload_base64",
+    "payload_form",
+    "sent_at",
 ];
 
 /// A bad event as it landed.
@@ -47,6 +49,10 @@ pub(crate) struct Row<'a> {
     pub(crate) origin: Option<&'a str>,
     /// The refused event.
     pub(crate) payload: Cow<'a, [u8]>,
+    /// How it is to be read, where it is not an event in CloudEvents' JSON format.
+    pub(crate) form: Option<&'a str>,
+    /// When the client sent it, by its own clock.
+    pub(crate) sent_micros: Option<i64>,
 }
 
 /// Opens a file of bad events.
@@ -107,8 +113,10 @@ impl<'b> Rows<'b> {
         };
         let needed =
             |column: usize| text(column).with_context(|| format!("no {}", COLUMNS[column]));
-        let times = self.batch.column_by_name(COLUMNS[2]);
-        let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+        let times = |column: usize| {
+            let times = self.batch.column_by_name(COLUMNS[column])?;
+            times.as_primitive_opt::<TimestampMicrosecondType>()
+        };
         let payload = match (text(7), text(8)) {
             (Some(text), _) => Cow::Borrowed(text.as_bytes()),
             (None, Some(base64)) => Cow::Owned(BASE64.decode(base64)?),
@@ -117,12 +125,16 @@ impl<'b> Rows<'b> {
         Ok(Row {
             bad_event: needed(0)?,
             source: needed(1)?,
-            received_micros: times.context("no received_at")?.value(at),
+            received_micros: times(2).context("no received_at")?.value(at),
             reason: needed(3)?,
             kind: text(4),
             id: text(5),
             origin: text(6),
             payload,
+            form: text(9),
+            sent_micros: times(10)
+                .filter(|times| times.is_valid(at))
+                .map(|times| times.value(at)),
         })
     }
 }

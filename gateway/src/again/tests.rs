@@ -18,11 +18,13 @@ fn rejected(payload: &[u8]) -> Rejected<'_> {
         id: Some("given"),
         source_default: "gateway-7",
         receivedtime: "2026-11-22T20:07:55.000001Z",
+        senttime: None,
+        form: None,
     }
 }
 
 fn judge(rejected: &Rejected<'_>) -> Verdict {
-    Again::new(&Config::default()).judge(&registry(), rejected)
+    Again::new(&Config::default(), &sources::Config::new()).judge(&registry(), rejected)
 }
 
 fn valid_now(rejected: &Rejected<'_>) -> Valid {

@@ -9,50 +9,55 @@ use headgate_schemas::{
 use http::HeaderMap;
 
 use super::{
-    Bounds, Error, attribute_fault,
-    media::Framing,
-    native::{Draft, Known},
+    Bounds, Error, Text, attribute_fault,
+    draft::{Draft, Known},
 };
 
-/// An extension's value as a JSON string: headers are text, the envelope is JSON.
-pub(crate) type Quoted = Vec<(String, String)>;
+/// A request in binary mode.
+pub(crate) struct Binary {
+    /// The names of the `ce-` headers, and what they say; `None`: not percent-encoded UTF-8.
+    attributes: Vec<(String, Option<String>)>,
+    /// Extensions' values as JSON strings: headers are text, the envelope is JSON.
+    quoted: Vec<(String, String)>,
+    text: Text,
+}
 
-/// In binary mode, writes the values of the extensions among the headers as JSON strings, for [`read`] to borrow.
-pub(crate) fn quote_extensions(headers: &HeaderMap, framing: Framing) -> Quoted {
-    let mut quoted = Quoted::new();
-    if framing != Framing::Binary {
-        return quoted;
-    }
-    for (name, value) in headers {
-        let Some(name) = name.as_str().strip_prefix("ce-") else {
-            continue;
-        };
-        if Known::of(name).is_some() {
-            continue;
+impl Binary {
+    pub(crate) fn new(headers: &HeaderMap, text: Text) -> Self {
+        let (mut attributes, mut quoted) = (Vec::new(), Vec::new());
+        for (name, value) in headers {
+            let Some(name) = name.as_str().strip_prefix("ce-") else {
+                continue;
+            };
+            let value = decode(value.as_bytes());
+            match &value {
+                Some(text) if Known::of(name).is_none() => {
+                    let mut json = Vec::with_capacity(text.len() + 2);
+                    write_string(text, &mut json);
+                    let json = String::from_utf8_lossy(&json).into_owned();
+                    quoted.push((name.to_owned(), json));
+                }
+                _ => attributes.push((name.to_owned(), value)),
+            }
         }
-        let Some(text) = decode(value.as_bytes()) else {
-            continue;
-        };
-        let mut json = Vec::with_capacity(text.len() + 2);
-        write_string(&text, &mut json);
-        quoted.push((name.to_owned(), String::from_utf8_lossy(&json).into_owned()));
+        Self {
+            attributes,
+            quoted,
+            text,
+        }
     }
-    quoted
+
+    /// The body, which is the data.
+    pub(crate) fn text(&self) -> &Text {
+        &self.text
+    }
 }
 
 /// The one event of a request in binary mode.
-pub(crate) fn read<'a>(
-    headers: &HeaderMap,
-    quoted: &'a Quoted,
-    body: &'a str,
-    bounds: &Bounds,
-) -> Result<Draft<'a>, Error> {
+pub(crate) fn read<'a>(binary: &'a Binary, bounds: &Bounds) -> Result<Draft<'a>, Error> {
     let mut draft = Draft::default();
-    for (name, value) in headers {
-        let Some(name) = name.as_str().strip_prefix("ce-") else {
-            continue;
-        };
-        match (Known::of(name), decode(value.as_bytes())) {
+    for (name, value) in &binary.attributes {
+        match (Known::of(name), value) {
             (_, None) => {
                 let message = format!("{name} is not percent-encoded UTF-8");
                 draft
@@ -65,13 +70,14 @@ pub(crate) fn read<'a>(
                     .faults
                     .push(attribute_fault(name, "attribute", message));
             }
-            (Some(known), Some(text)) => draft.text(known, Cow::Owned(text), bounds),
+            (Some(known), Some(text)) => draft.text(known, Cow::Borrowed(text), bounds),
             (None, Some(_)) => {}
         }
     }
-    for (name, value) in quoted {
+    for (name, value) in &binary.quoted {
         draft.extension(Cow::Borrowed(name), Kind::String, value, bounds);
     }
+    let body = binary.text.text();
     let mut cursor = Cursor::new(body, u32::MAX);
     cursor.space();
     if cursor.at() < body.len() {

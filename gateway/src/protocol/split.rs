@@ -1,7 +1,7 @@
 //! Cuts a body into events: borrowed slices, read once. An array or object is taken whole or not at all; of lines,
 //! each stands for itself.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use headgate_schemas::{
     event::Violation,
@@ -10,8 +10,8 @@ use headgate_schemas::{
 
 use super::{
     Error, Rules,
+    draft::{self, Draft},
     media::Framing,
-    native::{self, Draft},
 };
 
 /// One event of a body.
@@ -109,7 +109,7 @@ impl<'a> Split<'a> {
 fn element<'a>(cursor: &mut Cursor<'a>, rules: &Rules<'a>) -> Result<Item<'a>, Syntax> {
     cursor.space();
     let start = cursor.at();
-    let draft = native::read(cursor, rules)?;
+    let draft = draft::read(cursor, rules)?;
     Ok(Item {
         range: start..cursor.at(),
         draft: Ok(draft),
@@ -128,7 +128,7 @@ fn line<'a>(text: &'a str, at: &mut usize, rules: &Rules<'a>) -> Option<Item<'a>
             continue;
         }
         let mut cursor = Cursor::new(line, u32::MAX);
-        let draft = native::read(&mut cursor, rules).and_then(|draft| {
+        let draft = draft::read(&mut cursor, rules).and_then(|draft| {
             cursor.end()?;
             Ok(draft)
         });
@@ -156,20 +156,6 @@ fn first_line_is_whole(text: &str) -> bool {
     }
     let mut cursor = Cursor::new(first, u32::MAX);
     cursor.kind() == Ok(Kind::Object) && cursor.skip().and_then(|_| cursor.end()).is_ok()
-}
-
-/// The body as text, and whether that is the body itself: where bytes are not UTF-8, each of them is replaced by
-/// `?`, so that every other event of the body stands at its place, whole.
-pub(crate) fn as_text(body: &[u8]) -> (Cow<'_, str>, bool) {
-    if let Ok(text) = simdutf8::basic::from_utf8(body) {
-        return (Cow::Borrowed(text), true);
-    }
-    let mut text = String::with_capacity(body.len());
-    for chunk in body.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(std::iter::repeat_n('?', chunk.invalid().len()));
-    }
-    (Cow::Owned(text), false)
 }
 
 /// What is wrong with an event whose bytes are not UTF-8; `start` is its offset in the body.

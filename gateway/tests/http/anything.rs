@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headgate_gateway::{Collector, Config, Parts, Topics, clock};
+use headgate_gateway::{Collector, Config, Parts, SharedSources, Topics, clock, sources};
 use headgate_schemas::{
     event::Event,
     registry::{Registry, SharedRegistry},
@@ -46,6 +46,7 @@ proptest! {
         let parts = Parts {
             writer: memory.writer(),
             schemas: Arc::new(SharedRegistry::new(Registry::empty().unwrap())),
+            sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
             topics: topics.clone(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use headgate_gateway::{Config, Error, Gateway, Parts, Topics, clock, metrics};
+use headgate_gateway::{
+    Config, Error, Gateway, Parts, SharedSources, Topics, clock, metrics, sources,
+};
 use headgate_schemas::registry::{Registry, SharedRegistry};
 use headgate_stream::testing::memory::Memory;
 
@@ -25,7 +27,7 @@ async fn the_admin_port_answers_probes_version_and_metrics() {
             .await,
         1.0
     );
-    let requests = r#"headgate_gateway_requests_total{route="events",status="2xx"}"#;
+    let requests = r#"headgate_gateway_requests_total{route="native",status="2xx"}"#;
     assert_eq!(gateway.metric(requests).await, 1.0);
     let text = get(gateway.admin, "/metrics").await.text();
     for (name, kind, _, _) in metrics::CATALOG {
@@ -63,6 +65,7 @@ async fn an_address_in_use_is_an_error_that_names_key_and_address() {
         let parts = Parts {
             writer: Memory::new(1).writer(),
             schemas: SharedRegistry::new(Registry::empty().unwrap()).into(),
+            sources: SharedSources::new(&sources::Config::new(), "/headgate").into(),
             topics: Topics::default(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),

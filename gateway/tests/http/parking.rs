@@ -138,7 +138,7 @@ async fn a_connection_with_replies_to_read_is_not_parked() {
     let mut client = Client::connect(gateway.addr).await;
     client.write(head.as_bytes()).await;
     client.write(body.as_bytes()).await;
-    let answered = r#"headgate_gateway_requests_total{route="events",status="2xx"}"#;
+    let answered = r#"headgate_gateway_requests_total{route="native",status="2xx"}"#;
     gateway.metric_reaches(answered, 1.0).await;
     // Long enough to be parked, were it not for the reply.
     tokio::time::sleep(Duration::from_millis(300)).await;

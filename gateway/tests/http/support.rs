@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use headgate_gateway::{Config, Gateway, Parts, Topics, clock};
+use headgate_gateway::{Config, Gateway, Parts, SharedSources, Topics, clock, sources};
 use headgate_schemas::registry::{Registry, SharedRegistry};
 use headgate_stream::testing::memory::Memory;
 use serde_json::Value;
@@ -77,6 +77,7 @@ pub(crate) fn start_with(
     let mut parts = Parts {
         writer: memory.writer(),
         schemas: Arc::new(SharedRegistry::new(schemas)),
+        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),

@@ -73,6 +73,12 @@ pub struct Rejected<'a> {
     pub rejected_id: Option<&'a str>,
     /// The refused event's source, where one could be read.
     pub rejected_source: Option<&'a str>,
+    /// When the client sent it by its own clock, where it said so for all events of a request, RFC 3339: `senttime` of the
+    /// bad event.
+    pub senttime: Option<&'a str>,
+    /// How the payload is to be read, where it is not an event in CloudEvents' JSON format: a protocol's name and what the
+    /// protocol needs to know.
+    pub form: Option<&'a str>,
     /// The refused event, byte for byte.
     pub payload: &'a [u8],
 }
@@ -89,6 +95,7 @@ impl Rejected<'_> {
             time: Some(Cow::Borrowed(self.receivedtime)),
             dataschema: Some(Cow::Borrowed(BAD_EVENTS_DATASCHEMA)),
             receivedtime: Some(Cow::Borrowed(self.receivedtime)),
+            senttime: self.senttime.map(Cow::Borrowed),
             data: Data::Json(&data),
             ..Event::default()
         }
@@ -126,6 +133,9 @@ impl Rejected<'_> {
         match simdutf8::basic::from_utf8(self.payload) {
             Ok(text) => member("payload", text, &mut out),
             Err(_) => member("payload_base64", &BASE64.encode(self.payload), &mut out),
+        }
+        if let Some(form) = self.form {
+            member("payload_form", form, &mut out);
         }
         out.push(b'}');
         // Only whole strings and ASCII were appended: nothing is ever replaced here.
@@ -169,6 +179,8 @@ pub struct BadEvent {
     pub rejected_source: Option<String>,
     /// The refused event, byte for byte.
     pub payload: Vec<u8>,
+    /// How the payload is to be read, where it is not an event in CloudEvents' JSON format.
+    pub payload_form: Option<String>,
 }
 
 /// Why a bad event's data cannot be read.
@@ -195,6 +207,7 @@ struct Form {
     rejected_source: Option<String>,
     payload: Option<String>,
     payload_base64: Option<String>,
+    payload_form: Option<String>,
 }
 
 impl BadEvent {
@@ -216,6 +229,7 @@ impl BadEvent {
             rejected_id: form.rejected_id,
             rejected_source: form.rejected_source,
             payload,
+            payload_form: form.payload_form,
         })
     }
 }

@@ -44,6 +44,8 @@ impl Quarantine {
             rejected_type: known.as_ref().map(|event| &*event.kind),
             rejected_id: known.as_ref().map(|event| &*event.id),
             rejected_source: known.as_ref().map(|event| &*event.source),
+            senttime: None,
+            form: None,
             payload: record,
         }
         .write(&mut event);

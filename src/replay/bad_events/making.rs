@@ -49,7 +49,7 @@ pub(super) fn received(row: &Row<'_>) -> String {
     date_time(row.received_micros)
 }
 
-fn date_time(micros: i64) -> String {
+pub(super) fn date_time(micros: i64) -> String {
     let mut text = Vec::with_capacity(32);
     write_date_time(micros, &mut text);
     String::from_utf8_lossy(&text).into_owned()

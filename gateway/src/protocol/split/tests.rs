@@ -3,7 +3,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::protocol::Bounds;
+use crate::{
+    protocol::{Bounds, Text},
+    sources::Source,
+};
 
 const BOUNDS: Bounds = Bounds {
     attribute_bytes_max: 1024,
@@ -13,9 +16,12 @@ const BOUNDS: Bounds = Bounds {
 
 fn ranges(text: &str, framing: Framing) -> Result<Vec<Range<usize>>, Error> {
     let schemas = Registry::empty().unwrap();
+    let source = Source::anonymous("/test");
     let rules = Rules {
         bounds: &BOUNDS,
         schemas: &schemas,
+        source: &source,
+        received_micros: 0,
     };
     let mut split = Split::new(text, framing)?;
     let mut ranges = Vec::new();
@@ -56,10 +62,11 @@ proptest! {
     #[test]
     fn what_serde_refuses_is_refused_and_nothing_panics(body in prop::collection::vec(any::<u8>(), 0..64)) {
         for framing in [Framing::Sniffed, Framing::Array, Framing::One, Framing::Lines] {
-            let (text, _) = as_text(&body);
-            let cut = ranges(&text, framing);
+            let text = Text::new(body.clone().into());
+            let text = text.text();
+            let cut = ranges(text, framing);
             if framing == Framing::Array {
-                let elements = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(&text).ok();
+                let elements = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(text).ok();
                 prop_assert_eq!(cut.ok().map(|c| c.len()), elements.map(|e| e.len()));
             }
         }
@@ -70,9 +77,10 @@ proptest! {
         let mut body = serde_json::to_vec(&values).unwrap();
         let at = at.index(body.len());
         body[at] = with;
-        let (text, _) = as_text(&body);
-        let elements = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(&text).ok();
-        let cut = ranges(&text, Framing::Array).ok();
+        let text = Text::new(body.into());
+        let text = text.text();
+        let elements = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(text).ok();
+        let cut = ranges(text, Framing::Array).ok();
         let cut: Option<Vec<&str>> = cut.map(|c| c.into_iter().map(|range| &text[range]).collect());
         let elements: Option<Vec<&str>> = elements.map(|e| e.into_iter().map(|raw| raw.get()).collect());
         // Serde does not look into strings for lone surrogates when it only skips them.
@@ -83,10 +91,10 @@ proptest! {
 
     #[test]
     fn replaced_bytes_keep_every_other_byte_at_its_place(body in prop::collection::vec(any::<u8>(), 0..64)) {
-        let (text, same) = as_text(&body);
-        prop_assert_eq!(text.len(), body.len());
-        prop_assert_eq!(same, std::str::from_utf8(&body).is_ok());
-        for (replaced, original) in text.bytes().zip(&body) {
+        let text = Text::new(body.clone().into());
+        prop_assert_eq!(text.text().len(), body.len());
+        prop_assert_eq!(text.is_utf8(), std::str::from_utf8(&body).is_ok());
+        for (replaced, original) in text.text().bytes().zip(&body) {
             prop_assert!(replaced == *original || replaced == b'?');
         }
     }
