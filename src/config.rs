@@ -281,6 +281,16 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// The configuration as the file has it by now; the environment and the flags are those of the start.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub(crate) fn reread(&self) -> Result<Self, Error> {
+        let others = self.settings.iter();
+        let others = others.filter(|setting| !matches!(setting.origin, Origin::File { .. }));
+        assemble(self.file.as_deref(), others.cloned().collect())
+    }
+
     /// Where the value of a dotted key was set, or the values in it, if it is a table; empty for a default.
     pub(crate) fn origins(&self, key: &str) -> Vec<&Origin> {
         layers::origins(&self.settings, key)
@@ -337,6 +347,17 @@ pub(crate) fn load(
         Some(path) => Some(path),
         None => Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()),
     };
+    let mut others = layers::from_environment(environment);
+    others.extend(flags.into_iter().map(|flag| Setting {
+        path: flag.key.split('.').map(str::to_owned).collect(),
+        value: Value::String(flag.value),
+        origin: Origin::Flag(flag.name),
+    }));
+    assemble(path, others)
+}
+
+/// The file's settings, and the others laid over them.
+fn assemble(path: Option<&Path>, others: Vec<Setting>) -> Result<Loaded, Error> {
     let (mut settings, mut problems) = match path {
         Some(path) => match std::fs::read_to_string(path) {
             Ok(text) => layers::from_file(path, &text),
@@ -349,12 +370,7 @@ pub(crate) fn load(
         },
         None => (Vec::new(), Vec::new()),
     };
-    settings.extend(layers::from_environment(environment));
-    settings.extend(flags.into_iter().map(|flag| Setting {
-        path: flag.key.split('.').map(str::to_owned).collect(),
-        value: Value::String(flag.value),
-        origin: Origin::Flag(flag.name),
-    }));
+    settings.extend(others);
     settings.retain_mut(|setting| match problem::judge::<Config>(setting) {
         Some(problem) => {
             problems.push(problem);

@@ -20,6 +20,7 @@ mod warehouse;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -78,15 +79,19 @@ fn run(cli: Cli) -> Result<u8> {
         print!("{}", config::defaults());
         return Ok(0);
     }
-    let loaded = config::load(cli.global.config.as_deref(), environment(), cli.settings())?;
+    let loaded = Arc::new(config::load(
+        cli.global.config.as_deref(),
+        environment(),
+        cli.settings(),
+    )?);
     match cli.command {
         Command::Up(args) => {
             let landing = !args.no_sink;
-            serve(&loaded.config, Role::Whole { landing })
+            serve(&loaded, Role::Whole { landing })
         }
-        Command::Gateway(_) => serve(&loaded.config, Role::Gateway),
+        Command::Gateway(_) => serve(&loaded, Role::Gateway),
         Command::Sink(sink) => match sink.what {
-            None => serve(&loaded.config, Role::Sink),
+            None => serve(&loaded, Role::Sink),
             Some(SinkWhat::Compact(args)) => {
                 log_to_stderr(&loaded.config.log.filter)?;
                 runtime()?.block_on(compact::run(&args, &loaded.config))
@@ -141,10 +146,10 @@ fn run(cli: Cli) -> Result<u8> {
 const END: Duration = Duration::from_secs(1);
 
 /// Runs a long-lived process.
-fn serve(config: &Config, role: Role) -> Result<u8> {
-    log_to_stderr(&config.log.filter)?;
+fn serve(loaded: &Arc<Loaded>, role: Role) -> Result<u8> {
+    log_to_stderr(&loaded.config.log.filter)?;
     let runtime = runtime()?;
-    let ended = runtime.block_on(process::run(config, role));
+    let ended = runtime.block_on(process::run(loaded, role));
     // What still blocks a thread is no work that counts, as a search for spilled records in Kafka.
     runtime.shutdown_timeout(END);
     ended.map(|()| 0)

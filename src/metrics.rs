@@ -25,6 +25,12 @@ pub(crate) const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         "Reloads of the schemas: `loaded`, or `refused` where the old ones stayed.",
     ),
     (
+        "headgate_sources_reloads_total",
+        "counter",
+        &["outcome"],
+        "Reloads of the sources: `loaded`, or `refused` where the old ones stayed.",
+    ),
+    (
         "headgate_store_probe_seconds",
         "gauge",
         &[],
@@ -37,6 +43,7 @@ pub(crate) const CATALOG: &[(&str, &str, &[&str], &str)] = &[
 pub(crate) struct Metrics {
     schemas: IntGauge,
     reloads: IntCounterVec,
+    sources: IntCounterVec,
     probe: Gauge,
 }
 
@@ -46,7 +53,7 @@ impl Metrics {
     /// # Errors
     /// One of them is registered already.
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let [build, schemas, reloads, probe] = CATALOG else {
+        let [build, schemas, reloads, sources, probe] = CATALOG else {
             return Err(prometheus::Error::Msg(
                 "the catalogue has other metrics".to_owned(),
             ));
@@ -54,18 +61,22 @@ impl Metrics {
         let build = IntGaugeVec::new(Opts::new(build.0, build.3), build.2)?;
         let schemas = IntGauge::new(schemas.0, schemas.3)?;
         let reloads = IntCounterVec::new(Opts::new(reloads.0, reloads.3), reloads.2)?;
+        let sources = IntCounterVec::new(Opts::new(sources.0, sources.3), sources.2)?;
         let probe = Gauge::new(probe.0, probe.3)?;
         registry.register(Box::new(probe.clone()))?;
         registry.register(Box::new(build.clone()))?;
         registry.register(Box::new(schemas.clone()))?;
         registry.register(Box::new(reloads.clone()))?;
+        registry.register(Box::new(sources.clone()))?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         for outcome in ["loaded", "refused"] {
             reloads.with_label_values(&[outcome]).reset();
+            sources.with_label_values(&[outcome]).reset();
         }
         Ok(Self {
             schemas,
             reloads,
+            sources,
             probe,
         })
     }
@@ -84,6 +95,16 @@ impl Metrics {
     pub(crate) fn schemas_reloaded(&self, count: usize) {
         self.schemas_loaded(count);
         self.reloads.with_label_values(&["loaded"]).inc();
+    }
+
+    /// New sources are in use.
+    pub(crate) fn sources_reloaded(&self) {
+        self.sources.with_label_values(&["loaded"]).inc();
+    }
+
+    /// New sources were refused.
+    pub(crate) fn sources_refused(&self) {
+        self.sources.with_label_values(&["refused"]).inc();
     }
 
     /// A new set of schemas was refused.

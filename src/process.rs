@@ -15,6 +15,7 @@ mod signals;
 pub(crate) mod stream;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -24,7 +25,7 @@ use self::opened::Opened;
 pub(crate) use self::signals::Ending;
 pub(crate) use self::stream::Stream;
 use crate::cause;
-use crate::config::Config;
+use crate::config::Loaded;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +66,14 @@ impl fmt::Display for Role {
 ///
 /// # Errors
 /// The process cannot start, a part failed, or it could not end within the deadline.
-pub(crate) async fn run(config: &Config, role: Role) -> Result<()> {
+pub(crate) async fn run(loaded: &Arc<Loaded>, role: Role) -> Result<()> {
+    let config = &loaded.config;
     let mut ending = Ending::listen()?;
     if role.takes() {
         files::raise(u64::from(config.gateway.limits.connections_max));
     }
     let opened = tokio::select! {
-        opened = Box::pin(Opened::open(config, role)) => opened?,
+        opened = Box::pin(Opened::open(loaded, role)) => opened?,
         // A server that does not answer can hold the start up for a while.
         signal = ending.next() => {
             tracing::info!(signal, "ended while it started");

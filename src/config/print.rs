@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::{Config, Loaded};
+use super::{Config, Loaded, problem::secret};
 
 /// One key that can be set.
 pub(super) struct Key {
@@ -52,8 +52,27 @@ pub(crate) fn effective(loaded: &Loaded) -> String {
     })
 }
 
-/// A value as it may be printed: librdkafka's settings can be passwords, keys and tokens, by names that are not ours.
+/// What stands for a value that is not printed.
+const NOT_SHOWN: &str = "(not shown)";
+
+/// A value as it may be printed: librdkafka's settings can be passwords, keys and tokens, by names that are not ours, and
+/// write keys let anyone send.
 fn shown(path: &[String], value: &Value) -> Value {
+    if let [section] = path
+        && section == "sources"
+        && let Value::Table(sources) = value
+    {
+        let mut hidden = sources.clone();
+        for (_, source) in &mut hidden {
+            if let Some(keys) = source.get_mut("keys") {
+                *keys = NOT_SHOWN.into();
+            }
+        }
+        return Value::Table(hidden);
+    }
+    if secret(path) {
+        return NOT_SHOWN.into();
+    }
     let (["kafka", "properties"], Value::Table(properties)) = (
         path.iter()
             .map(String::as_str)
@@ -71,7 +90,7 @@ fn shown(path: &[String], value: &Value) -> Value {
     };
     let hidden = properties.iter().map(|(name, value)| match open(name) {
         true => (name.clone(), value.clone()),
-        false => (name.clone(), Value::String("(not shown)".to_owned())),
+        false => (name.clone(), NOT_SHOWN.into()),
     });
     Value::Table(hidden.collect())
 }

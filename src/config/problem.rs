@@ -35,7 +35,7 @@ impl Problem {
     /// The value of `key` breaks a rule; `setting` is what set it, if anything did, or what is wrong in it.
     pub(crate) fn rule(key: String, setting: Option<&Setting>, reason: String) -> Self {
         // Of a table the value that stands under `key` is not the one that was set: it may be a password.
-        let whole = setting.filter(|setting| setting.key() == key);
+        let whole = setting.filter(|setting| setting.key() == key && !secret(&setting.path));
         Self {
             origin: setting.map(|setting| setting.origin.clone()),
             value: whole.map(|setting| setting.value.to_string()),
@@ -43,6 +43,11 @@ impl Problem {
             reason,
         }
     }
+}
+
+/// Whether nobody's log should have the value of that key.
+pub(super) fn secret(path: &[String]) -> bool {
+    matches!(path, [section, _, key] if section == "sources" && key == "keys")
 }
 
 impl fmt::Display for Problem {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use headgate_gateway::admin::{self, AdminState, Check};
-use headgate_gateway::{Gateway, clock};
+use headgate_gateway::{Gateway, SharedSources, clock};
 use headgate_schemas::registry::SharedRegistry;
 use headgate_sink::store::Store;
 use headgate_sink::warehouse::Loader;
@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Role;
 use super::addresses::Addresses;
-use super::reload::Reloader;
+use super::reload::{Known, Reloader};
 use super::running::{Running, Stops};
 use super::stream::{self, Stream};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::lake;
 use crate::metrics::Metrics;
 use crate::schemas::Source;
@@ -55,7 +55,10 @@ impl Opened {
     ///
     /// # Errors
     /// What cannot be opened, and why.
-    pub(crate) async fn open(config: &Config, role: Role) -> Result<Self> {
+    pub(crate) async fn open(loaded: &Arc<Loaded>, role: Role) -> Result<Self> {
+        let config = &loaded.config;
+        let sources = SharedSources::new(&config.sources, &config.gateway.source_default);
+        let sources = Arc::new(sources);
         let source = Source::of(config);
         let schemas = Arc::new(SharedRegistry::new(source.load()?));
         let registry = Registry::new();
@@ -101,9 +104,14 @@ impl Opened {
             Some((sink, store)) => Some((sink, stream.readers(&store).await?)),
             None => None,
         };
+        let known = role.takes().then(|| Known {
+            sources,
+            loaded: Arc::clone(loaded),
+        });
         let reloader = Reloader::new(
             Arc::clone(&schemas),
             source.clone(),
+            known,
             &config.schemas,
             metrics,
         )?;

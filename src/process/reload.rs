@@ -1,28 +1,54 @@
-//! Loads the schemas again on SIGHUP and when their files change. A set with a fault is refused with its reasons and
-//! the old one stays, so that no half-saved file stops events.
+//! Loads the schemas again on SIGHUP and when their files change, and with them the sources: who may send. A set with a
+//! fault is refused with its reasons and the old one stays, so that no half-saved file stops events.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use headgate_gateway::SharedSources;
 use headgate_schemas::registry::{SharedRegistry, Summary};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 
 use super::signals;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::metrics::Metrics;
 use crate::schemas::Source;
 
 /// A reload is put off by further changes at most this many times the settling time.
 const SETTLES_MAX: u32 = 20;
 
-/// Keeps the schemas of a running process current.
+/// The sources, and the configuration that they are read again from.
+pub(crate) struct Known {
+    pub(crate) sources: Arc<SharedSources>,
+    pub(crate) loaded: Arc<Loaded>,
+}
+
+impl Known {
+    /// Reads the configuration's file again; of its settings only `[sources]` takes effect without a restart.
+    fn reload(&self, metrics: &Metrics) {
+        match self.loaded.reread() {
+            Ok(reread) => {
+                self.sources.replace(&reread.config.sources);
+                metrics.sources_reloaded();
+                tracing::info!(sources = reread.config.sources.len(), "sources reloaded");
+            }
+            Err(refused) => {
+                metrics.sources_refused();
+                tracing::error!("new sources refused, the old ones stay:\n{refused}");
+            }
+        }
+    }
+}
+
+/// Keeps the schemas and sources of a running process current.
 pub(crate) struct Reloader {
     schemas: Arc<SharedRegistry>,
     source: Source,
+    /// Who may send; none where nothing is taken.
+    known: Option<Known>,
     settle: Duration,
     metrics: Metrics,
     hangups: Signal,
@@ -32,29 +58,38 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    /// Begins to listen for SIGHUP and, if so configured, for changes of the schemas' files.
+    /// Begins to listen for SIGHUP and, if so configured, for changes of the schemas' files and the configuration's.
     ///
     /// # Errors
     /// Signals cannot be listened for.
     pub(crate) fn new(
         schemas: Arc<SharedRegistry>,
         source: Source,
+        known: Option<Known>,
         config: &config::Schemas,
         metrics: Metrics,
     ) -> Result<Self> {
         let changed = Arc::new(Notify::new());
-        let watcher = match &source {
-            Source::Directory(dir) if config.watch => watch(dir, Arc::clone(&changed))
+        let schemas_dir = match &source {
+            Source::Directory(dir) => Some(dir.as_path()),
+            Source::BuiltIn => None,
+        };
+        let file = known
+            .as_ref()
+            .and_then(|known| known.loaded.file.as_deref());
+        let watcher = match config.watch {
+            true => watch(schemas_dir, file, &changed)
                 .inspect_err(|error| {
-                    tracing::warn!(%error, dir = %dir.display(), "cannot watch the schemas; SIGHUP reloads them");
+                    tracing::warn!(%error, "cannot watch for changes; SIGHUP reloads schemas and sources");
                 })
                 .ok(),
-            _ => None,
+            false => None,
         };
         let settle = Duration::from_millis(config.settle_ms);
         Ok(Self {
             schemas,
             source,
+            known,
             settle,
             metrics,
             hangups: signals::hangups()?,
@@ -88,6 +123,9 @@ impl Reloader {
     }
 
     async fn reload(&self) {
+        if let Some(known) = &self.known {
+            known.reload(&self.metrics);
+        }
         let source = self.source.clone();
         if source == Source::BuiltIn {
             tracing::info!("the schemas are those of the binary: there is nothing to reload");
@@ -122,13 +160,43 @@ impl Reloader {
     }
 }
 
-fn watch(dir: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+/// What a mounted ConfigMap changes when its files change.
+const MOUNTED: &str = "..data";
+
+/// Watches the schemas' directory, and the configuration's file.
+fn watch(
+    schemas: Option<&Path>,
+    file: Option<&Path>,
+    changed: &Arc<Notify>,
+) -> notify::Result<RecommendedWatcher> {
+    let changed = Arc::clone(changed);
+    let name = file.and_then(Path::file_name).map(ToOwned::to_owned);
+    let below = schemas.map(std::path::absolute).transpose()?;
+    let concerns = move |path: &Path| {
+        let named = path.file_name();
+        below.as_deref().is_some_and(|dir| path.starts_with(dir))
+            || named.is_some_and(|named| Some(named) == name.as_deref() || named == MOUNTED)
+    };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Loading reads the files: were reading a change, one reload would cause the next.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        let told = event.is_ok_and(|event| {
+            !event.kind.is_access() && event.paths.iter().any(|path| concerns(path))
+        });
+        if told {
             changed.notify_one();
         }
     })?;
-    watcher.watch(dir, RecursiveMode::Recursive)?;
+    if let Some(schemas) = schemas {
+        watcher.watch(&std::path::absolute(schemas)?, RecursiveMode::Recursive)?;
+    }
+    // A file's own watch ends when an editor puts a new file in its place: its directory is watched, and nothing below.
+    if let Some(folder) = file
+        .map(std::path::absolute)
+        .transpose()?
+        .as_deref()
+        .and_then(Path::parent)
+    {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    }
     Ok(watcher)
 }
