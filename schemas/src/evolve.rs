@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::landing;
 use crate::registry::Registry;
 use crate::schema::{Schema, Version};
 
@@ -90,6 +91,16 @@ pub fn compare(old: &Schema, new: &Schema) -> Vec<Change> {
             kind: Kind::Changed,
             breaking: true,
             reason: format!("the table `{}` is now `{}`", old.table(), new.table()),
+        });
+    }
+    if old.role != new.role {
+        changes.push(Change {
+            pointer: format!("/{}", landing::TRACK),
+            keyword: landing::TRACK.to_owned(),
+            kind: Kind::Changed,
+            breaking: true,
+            reason: "what it describes, an event's data or the properties of a track call, stays within a major"
+                .to_owned(),
         });
     }
     compare::schemas(&old.expanded, &new.expanded, &mut changes);

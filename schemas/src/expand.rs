@@ -18,12 +18,12 @@ const VALUES_MAX: usize = 20_000;
 const DEPTH_MAX: usize = 200;
 
 /// Whether a keyword's value is data, not a schema.
-fn is_data(keyword: &str) -> bool {
+pub(crate) fn is_data(keyword: &str) -> bool {
     matches!(keyword, "const" | "default" | "enum" | "examples") || keyword.starts_with("x-")
 }
 
 /// Whether a keyword's value is an object whose members' names are anybody's choice and whose values are schemas.
-fn is_map(keyword: &str) -> bool {
+pub(crate) fn is_map(keyword: &str) -> bool {
     matches!(
         keyword,
         "properties"

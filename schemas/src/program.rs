@@ -56,7 +56,7 @@ pub struct Refused {
 }
 
 /// One compiled schema. Those that were compiled together share their rules.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Program {
     rules: Arc<Rules>,
     root: Id,

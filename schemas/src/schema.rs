@@ -76,7 +76,19 @@ pub struct Schema {
     pub(crate) expanded: Value,
     pub(crate) shape: Shape,
     pub(crate) program: Program,
+    pub(crate) role: Role,
     pub(crate) fingerprint: u64,
+}
+
+/// What a schema describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An event's data.
+    Data,
+    /// The properties of an SDK's track call, whose message is the event's data.
+    Track,
+    /// Any call of an SDK, for want of a schema of its own: built in.
+    Call,
 }
 
 impl Schema {
@@ -106,10 +118,23 @@ impl Schema {
         &self.expanded
     }
 
-    /// The table that the events land in: the annotation `x-table`, else `<event>_<major>` in snake case. All minors
-    /// of a major share one table, and no two majors do. Lower-case letters, digits and `_`, at most 127 bytes.
+    /// The table that the events land in: the annotation `x-table`, else `<event>_<major>` in snake case, which is
+    /// `<event>` alone for major 1 of a [track call](Self::track). All minors of a major share one table, and no two
+    /// majors do. Lower-case letters, digits and `_`, at most 127 bytes.
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The annotation `x-track`: the schema describes the `properties` of an SDK's track call, whose whole message is the
+    /// event's data. What is checked, and what columns come from, is the message; document and compatibility are the
+    /// properties'.
+    pub fn track(&self) -> bool {
+        self.role == Role::Track
+    }
+
+    /// It is one of those that are built in for the calls of SDKs ([`crate::sdk`]), which refuse no message.
+    pub fn sdk_call(&self) -> bool {
+        self.role == Role::Call
     }
 
     /// The annotation `x-redshift`: how Redshift keeps the table's rows. Its columns need not be there.
@@ -117,12 +142,7 @@ impl Schema {
         self.redshift.as_ref()
     }
 
-    /// Whether it describes the properties of SDKs' track calls.
-    pub fn track(&self) -> bool {
-        false
-    }
-
-    /// What the columns are derived from.
+    /// What the columns are derived from: the shape of the event's data.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }

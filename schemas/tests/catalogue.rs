@@ -20,6 +20,12 @@ fn catalogue() -> Registry {
     Registry::load(&events()).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+/// All schemas but those of SDKs' calls, which refuse nothing.
+fn strict(registry: &Registry) -> impl Iterator<Item = &Schema> {
+    let all = registry.schemas().map(AsRef::as_ref);
+    all.filter(|schema| !schema.sdk_call())
+}
+
 fn examples(schema: &Schema) -> &[Value] {
     schema.document()["examples"]
         .as_array()
@@ -100,7 +106,7 @@ fn spoil(data: &mut Value, pointer: &str, value: &str) {
 
 #[test]
 fn every_example_is_valid_and_every_schema_has_some() {
-    for schema in catalogue().schemas() {
+    for schema in strict(&catalogue()) {
         assert!(
             !examples(schema).is_empty(),
             "{} has no examples",
@@ -121,7 +127,7 @@ fn every_example_is_valid_and_every_schema_has_some() {
 #[test]
 fn every_schema_refuses_what_it_should() {
     let catalogue = catalogue();
-    for schema in catalogue.schemas() {
+    for schema in strict(&catalogue) {
         let name = format!(" {} ", schema.dataschema());
         assert!(SPOILED.contains(&name), "nothing spoils {name}");
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::flat::{At, Flat, pointer};
 use super::{Change, Kind};
 use crate::expand::meaning;
+use crate::landing;
 use crate::shape::{self, NULL};
 
 mod limits;
@@ -55,7 +56,9 @@ impl Comparison<'_> {
 
     fn annotations(&mut self, old: &Flat<'_>, new: &Flat<'_>) {
         let names = old.annotations.keys().chain(new.annotations.keys());
-        let mut names: Vec<&str> = names.copied().filter(|name| *name != "x-table").collect();
+        // What the schema as a whole is about is compared as such.
+        let whole = |name: &str| name == "x-table" || name == landing::TRACK;
+        let mut names: Vec<&str> = names.copied().filter(|name| !whole(name)).collect();
         names.sort_unstable();
         names.dedup();
         for name in names {
@@ -66,13 +69,12 @@ impl Comparison<'_> {
                 (Some((at, _)), None) => (Kind::Removed, at),
                 (None, None) => continue,
             };
-            self.report(
-                at,
-                name,
-                kind,
-                false,
-                "an annotation: what is valid stays the same".to_owned(),
-            );
+            let renames = name == landing::INLINE;
+            let reason = match renames {
+                true => "the names of the members' columns change",
+                false => "an annotation: what is valid stays the same",
+            };
+            self.report(at, name, kind, renames, reason.to_owned());
         }
     }
 

@@ -11,31 +11,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Registry, Versions};
-use crate::event::{BAD_EVENTS, REPLAYED_EVENTS};
 use crate::evolve;
 use crate::expand::Index;
-use crate::names;
+use crate::landing;
 use crate::program::{self, Document, Program, Refused};
-use crate::redshift::Redshift;
 use crate::schema::{Schema, Version};
-use crate::shape::{Shape, ShapeKind};
+use crate::sdk;
+use crate::shape::Shape;
 
+mod built_in;
+mod document;
 mod embedded;
 mod files;
 
+use document::{Described, Source, finish, told};
 use files::{Found, Role};
-
-/// The schemas that are always there: name and text.
-const BUILTIN: [(&str, &str); 2] = [
-    (BAD_EVENTS, include_str!("../../builtin/bad_events/1.json")),
-    (
-        REPLAYED_EVENTS,
-        include_str!("../../builtin/replayed_events/1.json"),
-    ),
-];
 
 /// One reason why a set of schemas is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,26 +88,61 @@ pub(super) fn empty() -> Result<Registry, LoadErrors> {
 
 /// Compiles what was found, together with the built-in schemas.
 fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, LoadErrors> {
-    let version = Version { major: 1, minor: 0 };
-    for (name, text) in BUILTIN {
-        let role = Role::Event {
-            name: Arc::from(name),
-            version,
-        };
-        let file = PathBuf::from(format!("builtin/{name}/1.json"));
-        found.extend(files::parse(file, role, text.as_bytes(), &mut errors));
-    }
-
-    let (sources, documents): (Vec<_>, Vec<_>) = found
+    let own = found.len();
+    built_in::add(&mut found, &mut errors);
+    let (sources, mut documents): (Vec<_>, Vec<_>) = found
         .into_iter()
         .map(|found| ((found.file, found.role), found.document))
         .unzip();
+    let tracks: Vec<usize> = (0..own)
+        .filter(|at| {
+            matches!(sources[*at].1, Role::Event { .. }) && landing::is_track(&documents[*at].value)
+        })
+        .collect();
+    let message = documents.len();
+    documents.push(sdk::any_message());
+    for at in &tracks {
+        let messages = sdk::track_messages(*at, &documents[*at].uri);
+        documents.extend(messages);
+    }
     let index = Index::new(&documents);
     let programs = program::compile_all(&documents);
+    let track_message = track_message(&sources, &documents, &index);
     let mut loaded = Vec::new();
-    for (((file, role), document), program) in sources.into_iter().zip(&documents).zip(programs) {
-        let schema = finish(&file, role, document, program, &index, &mut errors);
-        loaded.extend(schema.map(|schema| (file, Arc::new(schema))));
+    for (at, (file, role)) in sources.into_iter().enumerate() {
+        let Role::Event { name, version } = role else {
+            errors.extend(refused(&file, &programs[at]));
+            continue;
+        };
+        let role = match tracks.binary_search(&at) {
+            Ok(place) => Described::Track {
+                // Behind the one for any message there are two for each.
+                messages: [1, 2].map(|n| &programs[message + 2 * place + n]),
+                shape: &track_message,
+            },
+            Err(_) if at >= own && sdk::CALLS.contains(&&*name) => {
+                Described::Call(&programs[message])
+            }
+            Err(_) => Described::Data {
+                built_in: at >= own,
+            },
+        };
+        let source = Source {
+            name,
+            version,
+            document: &documents[at],
+            program: &programs[at],
+        };
+        match finish(source, &role, &index) {
+            Ok(schema) => loaded.push((file, Arc::new(schema))),
+            Err(problems) => {
+                errors.extend(problems.into_iter().map(|(pointer, reason)| LoadError {
+                    file: file.clone(),
+                    pointer,
+                    reason,
+                }))
+            }
+        }
     }
     let registry = assemble(&loaded, &mut errors);
     if errors.is_empty() {
@@ -127,88 +153,26 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
     Err(LoadErrors { errors })
 }
 
-/// The schema of one compiled document; documents that are no events have only been checked.
-fn finish(
-    file: &Path,
-    role: Role,
-    document: &Document,
-    program: Result<Program, Vec<Refused>>,
-    index: &Index<'_>,
-    errors: &mut Vec<LoadError>,
-) -> Option<Schema> {
-    let mut problem = |pointer: &str, reason: String| {
-        errors.push(LoadError {
-            file: file.to_owned(),
-            pointer: pointer.to_owned(),
-            reason,
-        });
-    };
-    let program = match program {
-        Ok(program) => program,
-        Err(refused) => {
-            for refused in refused {
-                problem(
-                    &refused.pointer,
-                    format!("{}: {}", refused.keyword, refused.reason),
-                );
-            }
-            return None;
-        }
-    };
-    let Role::Event { name, version } = role else {
-        return None;
-    };
-    let expanded = match index.expand(document) {
-        Ok(expanded) => expanded,
-        Err(error) => {
-            problem("", error.to_string());
-            return None;
-        }
-    };
-    let shape = Shape::of(&expanded);
-    if !matches!(shape.kind, ShapeKind::Object { .. }) || shape.nullable {
-        problem(
-            "/type",
-            "an event's data must be of \"type\": \"object\"".to_owned(),
-        );
-        return None;
-    }
-    let table = table(&name, version, &document.value)
-        .map_err(|reason| problem("/x-table", reason))
-        .ok();
-    let redshift = Redshift::of(&document.value)
-        .map_err(|wrong| {
-            wrong
-                .into_iter()
-                .for_each(|w| problem(&w.pointer, w.reason))
-        })
-        .ok();
-    let (Some(table), Some(redshift)) = (table, redshift) else {
-        return None;
-    };
-    let dataschema = format!("{name}/{version}");
-    let fingerprint = fingerprint([dataschema.as_bytes(), expanded.to_string().as_bytes()]);
-    let document = document.value.clone();
-    Some(Schema {
-        name,
-        version,
-        dataschema,
-        table,
-        redshift,
-        document,
-        expanded,
-        shape,
-        program,
-        fingerprint,
-    })
+/// The shape of a track call's message, whatever its event.
+fn track_message(sources: &[(PathBuf, Role)], documents: &[Document], index: &Index<'_>) -> Shape {
+    let file = built_in::file_of(sdk::TRACK);
+    let at = sources
+        .iter()
+        .position(|(known, _)| *known == Path::new(&file));
+    let document = at.and_then(|at| documents.get(at));
+    let expanded = document.and_then(|document| index.expand(document).ok());
+    expanded.map_or_else(Shape::any, |expanded| Shape::of(&expanded))
 }
 
-fn table(name: &str, version: Version, document: &Value) -> Result<String, String> {
-    match document.get("x-table") {
-        None => Ok(format!("{}_{}", names::snake_case(name), version.major)),
-        Some(Value::String(table)) if names::table_name(table) => Ok(table.clone()),
-        Some(other) => Err(format!("x-table is {other}; {}", names::TABLE_NAME_ALLOWED)),
-    }
+/// Why a document that is no event is refused.
+fn refused(file: &Path, program: &Result<Program, Vec<Refused>>) -> Vec<LoadError> {
+    let problem = |(pointer, reason)| LoadError {
+        file: file.to_owned(),
+        pointer,
+        reason,
+    };
+    let problems = program.as_ref().err().map(|refused| told(refused));
+    problems.into_iter().flatten().map(problem).collect()
 }
 
 /// Puts the schemas together and checks what holds between them.
@@ -249,13 +213,18 @@ fn assemble(loaded: &[(PathBuf, Arc<Schema>)], errors: &mut Vec<LoadError>) -> R
         if let Some(first) = family.first()
             && (first.name(), first.version().major) != (schema.name(), version.major)
         {
+            // What is built in was there before.
+            let (holder, file) = match schema.sdk_call() {
+                true => (schema, files.get(&(first.name(), first.version()))),
+                false => (first, Some(&file)),
+            };
             let reason = format!(
                 "table `{}` is already that of {}",
                 schema.table(),
-                first.dataschema()
+                holder.dataschema()
             );
             errors.push(LoadError {
-                file: file.to_owned(),
+                file: file.copied().unwrap_or(Path::new("")).to_owned(),
                 pointer: String::new(),
                 reason,
             });
