@@ -15,14 +15,18 @@ pub const TRACK: &str = "track";
 /// The six calls: what an event's type is when no schema of its own describes it.
 pub const CALLS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
 
-/// The schemas of the calls: name and text.
-pub(crate) const SCHEMAS: [(&str, &str); 6] = [
+/// The type of what other services post to webhooks.
+pub const WEBHOOK: &str = "webhook";
+
+/// The schemas of the calls and of webhooks: name and text.
+pub(crate) const SCHEMAS: [(&str, &str); 7] = [
     (CALLS[0], include_str!("../builtin/track/1.json")),
     (CALLS[1], include_str!("../builtin/identify/1.json")),
     (CALLS[2], include_str!("../builtin/page/1.json")),
     (CALLS[3], include_str!("../builtin/screen/1.json")),
     (CALLS[4], include_str!("../builtin/group/1.json")),
     (CALLS[5], include_str!("../builtin/alias/1.json")),
+    (WEBHOOK, include_str!("../builtin/webhook/1.json")),
 ];
 
 /// What they refer to: file and text.

@@ -148,32 +148,8 @@ fn from_query(query: &str) -> Result<Bytes, Error> {
             at: 0,
         });
     }
-    let mut message = serde_json::Map::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let steps = name.splitn(PIXEL_DEPTH_MAX, '.').collect::<Vec<_>>();
-        put(&mut message, &steps, value.into_owned());
-    }
-    Ok(serde_json::Value::from(message).to_string().into())
+    Ok(query::object(query.as_bytes()).into())
 }
-
-/// Puts a text where the steps lead.
-fn put(object: &mut serde_json::Map<String, serde_json::Value>, steps: &[&str], value: String) {
-    match steps {
-        [] => {}
-        [last] => drop(object.insert((*last).to_owned(), value.into())),
-        [first, rest @ ..] => {
-            let inner = object
-                .entry(*first)
-                .or_insert_with(|| serde_json::json!({}));
-            if let Some(inner) = inner.as_object_mut() {
-                put(inner, rest, value);
-            }
-        }
-    }
-}
-
-/// How deep a pixel's parameters lead.
-const PIXEL_DEPTH_MAX: usize = 8;
 
 /// A request's body: a batch, or one message.
 struct Body {
@@ -456,7 +432,7 @@ mod tests {
         // Deeper than objects are made for: the rest stays in the name. What would be text and object both is text.
         assert_eq!(
             of_pixel("a.b.c.d.e.f.g.h.i=1").matches('{').count(),
-            PIXEL_DEPTH_MAX
+            query::DEPTH_MAX
         );
         assert_eq!(of_pixel("a=1&a.b=2"), r#"{"a":"1"}"#);
     }

@@ -1,14 +1,15 @@
-//! `POST /v1/webhooks/<source>`: whatever JSON another service posts, kept as the event's data.
+//! `POST /v1/webhooks/<source>`: whatever JSON another service posts, kept as the event's data. Of an array each element
+//! is an event; a form is an object of its fields.
 //!
-//! Services that call webhooks sign them or put a secret into the address; they seldom set headers. The write key is
-//! therefore taken from the query too: `/v1/webhooks/billing?writeKey=...`.
+//! Services that call webhooks seldom let anyone set headers. The write key may therefore stand in the address too:
+//! `/v1/webhooks/billing?writeKey=...`.
 
 use bytes::Bytes;
-use headgate_schemas::{event::Data, walk::Cursor};
-use http::{HeaderMap, StatusCode, request};
+use headgate_schemas::{event::Data, sdk::WEBHOOK, walk::Cursor};
+use http::{HeaderMap, StatusCode, header, request};
 
 use super::{
-    Asked, Endpoint, Error, Events, Item, Kept, Protocol, Rules, Sent, Text, draft::Draft,
+    Asked, Endpoint, Error, Events, Item, Kept, Protocol, Rules, Sent, Text, draft::Draft, query,
 };
 use crate::reply::{self, Problem, Reply, Results};
 
@@ -16,9 +17,6 @@ use crate::reply::{self, Problem, Reply, Results};
 pub(crate) struct Webhook;
 
 const PATH: &str = "/v1/webhooks/";
-
-/// The type of their events.
-const KIND: &str = "webhook";
 
 /// Headers by which services number what they deliver: sent again, it has the same number.
 const IDS: [&str; 5] = [
@@ -47,6 +45,10 @@ impl Protocol for Webhook {
         body: Bytes,
     ) -> Result<Box<dyn Sent>, Error> {
         let source = head.uri.path().strip_prefix(PATH).unwrap_or_default();
+        let body = match is_form(&head.headers, &body) {
+            true => query::object(&body).into(),
+            false => body,
+        };
         Ok(Box::new(Delivery {
             id: id(&head.headers),
             source: Some(source.to_owned()),
@@ -76,6 +78,14 @@ impl Protocol for Webhook {
     }
 }
 
+/// Whether the body is a form: some services say so of JSON.
+fn is_form(headers: &HeaderMap, body: &[u8]) -> bool {
+    let said = headers.get(header::CONTENT_TYPE);
+    let said = said.and_then(|said| said.to_str().ok()).unwrap_or_default();
+    let json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    said.starts_with("application/x-www-form-urlencoded") && !json
+}
+
 fn id(headers: &HeaderMap) -> Option<String> {
     let mut ids = IDS.into_iter().filter_map(|name| headers.get(name));
     ids.find_map(|id| Some(id.to_str().ok()?.to_owned()))
@@ -99,35 +109,70 @@ impl Sent for Delivery {
         self.source.as_deref()
     }
 
-    fn events<'a>(&'a self, _rules: &Rules<'a>) -> Result<Box<dyn Events<'a> + Send + 'a>, Error> {
-        Ok(Box::new(One(Some(self))))
+    fn form(&self) -> &'static str {
+        "body"
     }
-}
 
-/// The one event of a delivery.
-struct One<'a>(Option<&'a Delivery>);
-
-impl<'a> Events<'a> for One<'a> {
-    fn next(&mut self, rules: &Rules<'a>) -> Result<Option<Item<'a>>, Error> {
-        let Some(delivery) = self.0.take() else {
-            return Ok(None);
-        };
-        let text = delivery.text.text();
+    fn events<'a>(&'a self, _rules: &Rules<'a>) -> Result<Box<dyn Events<'a> + Send + 'a>, Error> {
+        let text = self.text.text();
         let mut cursor = Cursor::new(text, u32::MAX);
         cursor.space();
         if cursor.at() == text.len() {
             return Err(Error::Empty);
         }
+        let array = text[cursor.at()..].starts_with('[');
+        let more = match array {
+            true => cursor.array()?,
+            false => true,
+        };
+        if array && !more {
+            cursor.end()?;
+        }
+        Ok(Box::new(Elements {
+            delivery: self,
+            cursor,
+            array,
+            more,
+            number: 0,
+        }))
+    }
+}
+
+/// The events of a delivery.
+struct Elements<'a> {
+    delivery: &'a Delivery,
+    cursor: Cursor<'a>,
+    array: bool,
+    more: bool,
+    number: usize,
+}
+
+impl<'a> Events<'a> for Elements<'a> {
+    fn next(&mut self, rules: &Rules<'a>) -> Result<Option<Item<'a>>, Error> {
+        if !self.more {
+            return Ok(None);
+        }
+        let cursor = &mut self.cursor;
+        cursor.space();
         let start = cursor.at();
         let data = cursor.skip()?;
         let range = start..cursor.at();
-        cursor.end()?;
+        self.more = self.array && cursor.next_element()?;
+        if !self.more {
+            cursor.end()?;
+        }
         let mut draft = Draft::default();
-        draft.event.kind = KIND.into();
-        draft.event.id = delivery.id.as_deref().unwrap_or_default().into();
-        let named = delivery.source.as_deref();
+        draft.event.kind = WEBHOOK.into();
+        if let Some(id) = self.delivery.id.as_deref() {
+            draft.event.id = match self.array {
+                true => format!("{id}.{}", self.number).into(),
+                false => id.into(),
+            };
+        }
+        let named = self.delivery.source.as_deref();
         draft.event.source = named.unwrap_or(&rules.source.name).into();
         draft.event.data = Data::Json(data);
+        self.number += 1;
         Ok(Some(Item {
             range,
             draft: Ok(draft),

@@ -9,4 +9,6 @@ mod lifecycle;
 mod limits;
 mod modes;
 mod parking;
+mod segment;
+mod sources;
 mod support;
