@@ -35,11 +35,24 @@ impl Writer for Void {
     }
 }
 
+/// The schemas of the example catalogue, and the order's as that of a track call.
+fn schemas() -> Registry {
+    let orders = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/events");
+    let order = std::fs::read_to_string(orders.join("order_completed/1.json")).unwrap();
+    let money = std::fs::read(orders.join("_shared/money.json")).unwrap();
+    let track = order.replacen('{', "{\"x-track\": true,", 1);
+    let files: [(&Path, &[u8]); 3] = [
+        (Path::new("order_completed/1.json"), order.as_bytes()),
+        (Path::new("order_tracked/1.json"), track.as_bytes()),
+        (Path::new("_shared/money.json"), &money),
+    ];
+    Registry::from_files(files.into_iter()).unwrap()
+}
+
 fn collector() -> Collector {
-    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/events");
     let parts = Parts {
         writer: Arc::new(Void),
-        schemas: Arc::new(SharedRegistry::new(Registry::load(&events).unwrap())),
+        schemas: Arc::new(SharedRegistry::new(schemas())),
         sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
@@ -50,8 +63,8 @@ fn collector() -> Collector {
     Collector::new(&Config::default(), parts).unwrap()
 }
 
-/// An order of about 1.1 KB.
-fn event(number: usize) -> String {
+/// What an order of about 1.1 KB says.
+fn order(number: usize) -> String {
     let item = |n: usize| {
         format!(
             r#"{{"product_id":"p-{n}","name":"Mug, blue, 350 ml, dishwasher-safe","price":12.{n},"quantity":2,"options":{{"engraving":"Ada Lovelace","wrapping":"recycled paper"}}}}"#
@@ -59,8 +72,24 @@ fn event(number: usize) -> String {
     };
     let items: Vec<String> = (0..5).map(|n| item(number % 7 + n)).collect();
     format!(
-        r#"{{"type":"order_completed","id":"0193f7a2-5d3c-7c4e-9a51-{number:012}","time":"2026-11-22T20:07:54.123Z","userid":"user-{number}","data":{{"order_id":"o-{number}","total":61.4,"currency":"EUR","items":[{}],"shipping":{{"method":"express","price":4.9,"country":"PT","promised_on":"2026-11-25"}},"coupon":null,"paid_at":"2026-11-22T20:07:54.123Z","first_order":true}}}}"#,
+        r#"{{"order_id":"o-{number}","total":61.4,"currency":"EUR","items":[{}],"shipping":{{"method":"express","price":4.9,"country":"PT","promised_on":"2026-11-25"}},"coupon":null,"paid_at":"2026-11-22T20:07:54.123Z","first_order":true}}"#,
         items.join(",")
+    )
+}
+
+/// As a native event.
+fn event(number: usize) -> String {
+    let order = order(number);
+    format!(
+        r#"{{"type":"order_completed","id":"0193f7a2-5d3c-7c4e-9a51-{number:012}","time":"2026-11-22T20:07:54.123Z","userid":"user-{number}","data":{order}}}"#
+    )
+}
+
+/// As SDKs send it: with as little around it as they do.
+fn message(number: usize) -> String {
+    let order = order(number);
+    format!(
+        r#"{{"type":"track","event":"Order Tracked","messageId":"0193f7a2-5d3c-7c4e-9a51-{number:012}","userId":"user-{number}","anonymousId":"anonymous-{number}","properties":{order},"context":{{"library":{{"name":"@segment/analytics-node","version":"3.1.0"}}}},"timestamp":"2026-11-22T20:07:54.123Z"}}"#
     )
 }
 
@@ -72,22 +101,26 @@ fn collect(criterion: &mut Criterion) {
     let collector = collector();
     let mut group = criterion.benchmark_group("collect");
     for batch in [1, 20, 100] {
-        let events: Vec<String> = (0..batch).map(event).collect();
-        let body = Bytes::from(format!("[{}]", events.join(",")));
-        group.throughput(Throughput::Elements(batch as u64));
-        group.bench_with_input(
-            BenchmarkId::from_parameter(batch),
-            &body,
-            |bencher, body| {
+        let of = |one: fn(usize) -> String| (0..batch).map(one).collect::<Vec<_>>().join(",");
+        let native = format!("[{}]", of(event));
+        let sdk = format!(
+            r#"{{"batch":[{}],"sentAt":"2026-11-22T20:07:55.000Z"}}"#,
+            of(message)
+        );
+        for (protocol, path, body) in [
+            ("native", "/v1/events", native),
+            ("segment", "/v1/batch", sdk),
+        ] {
+            let body = Bytes::from(body);
+            group.throughput(Throughput::Elements(batch as u64));
+            group.bench_with_input(BenchmarkId::new(protocol, batch), &body, |bencher, body| {
                 bencher.iter(|| {
-                    let request = Request::post("/v1/events")
-                        .body(Full::new(body.clone()))
-                        .unwrap();
+                    let request = Request::post(path).body(Full::new(body.clone())).unwrap();
                     let response = runtime.block_on(collector.respond(request));
                     assert_eq!(response.status(), 200);
                 });
-            },
-        );
+            });
+        }
     }
     group.finish();
 }

@@ -157,3 +157,56 @@ fn types_that_are_headgates_own_are_not_taken() {
         );
     }
 }
+
+#[test]
+fn a_message_of_an_sdk_is_read_again_by_its_protocol_and_its_clock_corrected_as_then() {
+    let payload = br#"{"type":"track","event":"Thing","messageId":"given","userId":"u","properties":{"n":1},"timestamp":"2026-11-22T19:07:54Z"}"#;
+    let schemas = |text: &str| {
+        let files = [(Path::new("thing/1.json"), text.as_bytes())];
+        Registry::from_files(files.into_iter()).unwrap()
+    };
+    let strict = r#"{"web": {"keys": ["key-of-web"], "policy": "strict"}}"#;
+    let again = Again::new(&Config::default(), &serde_json::from_str(strict).unwrap());
+    let rejected = Rejected {
+        source_default: "web",
+        senttime: Some("2026-11-22T19:07:55.000001Z"),
+        form: Some("segment/batch"),
+        ..rejected(payload)
+    };
+    let verdict = again.judge(&registry(), &rejected);
+    let unknown = matches!(
+        &verdict,
+        Verdict::Invalid {
+            reason: Reason::UnknownSchema,
+            ..
+        }
+    );
+    assert!(unknown, "{verdict:?}");
+    let described = r#"{"x-track":true,"type":"object","properties":{"n":{"type":"integer"}}}"#;
+    let verdict = again.judge(&schemas(described), &rejected);
+    let Verdict::Valid(valid) = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!((&*valid.kind, &*valid.table), ("thing", "thing"));
+    let record = String::from_utf8(valid.record).unwrap();
+    let event = Event::read(&record, 8).unwrap();
+    assert_eq!((&*event.id, &*event.source), ("given", "web"));
+    // Sent an hour before it was received: the client's clock was an hour behind.
+    assert_eq!(event.time.as_deref(), Some("2026-11-22T20:07:54.000000Z"));
+    let wrong = again.judge(&schemas(&described.replace("integer", "string")), &rejected);
+    assert!(
+        matches!(wrong, Verdict::Invalid { reason: Reason::Invalid, ref errors } if errors[0].pointer == "/properties/n"),
+        "{wrong:?}"
+    );
+    let unknown = Rejected {
+        form: Some("smoke/signal"),
+        ..rejected
+    };
+    assert!(matches!(
+        again.judge(&registry(), &unknown),
+        Verdict::Invalid {
+            reason: Reason::Malformed,
+            ..
+        }
+    ));
+}
