@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use arrow::array::{Array, AsArray};
 use futures_util::TryStreamExt;
 use headgate_loadtest::{Ledger, Options, Patience, Progress, wait_for_landing};
 use headgate_schemas::event::{BAD_EVENTS, REPLAYED_EVENTS};
 use headgate_schemas::registry::Registry;
+use headgate_schemas::sdk::TRACK;
 use headgate_sink::commit::DataFile;
 use headgate_sink::store::Store;
 use headgate_sink::table::{Generation, Table};
@@ -52,6 +53,7 @@ pub(crate) async fn run(args: cli::Loadtest, config: &Config) -> Result<u8> {
             return anyhow::Ok(());
         };
         let snapshot = lake::snapshot(&*store, config).await?;
+        let mut calls = Calls::default();
         let mut replayed = Replayed::read(&store, snapshot.files(REPLAYED_EVENTS)).await?;
         for (table, files) in snapshot.tables() {
             if is_of_a_generation(table, &schemas) {
@@ -62,9 +64,13 @@ pub(crate) async fn run(args: cli::Loadtest, config: &Config) -> Result<u8> {
             } else {
                 "event_id"
             };
+            let of_all_calls = is_of_all_track_calls(table, &schemas);
+            let own = is_of_track_calls(table, &schemas);
             for file in files {
-                let counted = each(&store, file, [column], |[id]| {
-                    if !replayed.take(table, id) {
+                let counted = each(&store, file, [column, "event_type"], |[id, kind]| {
+                    let second = of_all_calls && kind != TRACK;
+                    calls.row(own, second);
+                    if !second && !replayed.take(table, id) {
                         tally.row(table, id);
                     }
                 });
@@ -72,6 +78,7 @@ pub(crate) async fn run(args: cli::Loadtest, config: &Config) -> Result<u8> {
                 counted.with_context(|| format!("cannot read {}", file.path))?;
             }
         }
+        calls.balance()?;
         replayed.all_found()
     })
     .await?;
@@ -162,6 +169,41 @@ fn refused_id_column(schemas: &Registry) -> Result<String> {
 /// Whether the table holds a part of the stream once more.
 fn is_of_a_generation(table: &str, schemas: &Registry) -> bool {
     Generation::base(table).is_some_and(|base| schemas.family(base).is_some())
+}
+
+/// Whether each row of the table has a second one in that of all track calls.
+fn is_of_track_calls(table: &str, schemas: &Registry) -> bool {
+    let newest = schemas.family(table).and_then(<[_]>::last);
+    newest.is_some_and(|schema| schema.track())
+}
+
+/// Whether the table has a row of every track call.
+fn is_of_all_track_calls(table: &str, schemas: &Registry) -> bool {
+    let newest = schemas.family(table).and_then(<[_]>::last);
+    newest.is_some_and(|schema| schema.sdk_call() && schema.name() == TRACK)
+}
+
+/// Track calls with a table of their own: each is in that of all track calls, too.
+#[derive(Debug, Default)]
+struct Calls {
+    own: u64,
+    second: u64,
+}
+
+impl Calls {
+    fn row(&mut self, own: bool, second: bool) {
+        self.own += u64::from(own);
+        self.second += u64::from(second);
+    }
+
+    fn balance(&self) -> Result<()> {
+        let Self { own, second } = self;
+        ensure!(
+            own == second,
+            "tables of track calls have {own} rows, and that of all of them has {second} of theirs"
+        );
+        Ok(())
+    }
 }
 
 /// Rows that a replay has landed: they are none of the runs' business, but each must be there.

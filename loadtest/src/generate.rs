@@ -6,9 +6,10 @@
 use headgate_schemas::event::Violation;
 use headgate_schemas::registry::Registry;
 use headgate_schemas::schema::Schema;
+use headgate_schemas::sdk;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::documents::{Documents, Node};
 use self::value::{Maker, Mood};
@@ -116,6 +117,11 @@ impl<'a> Generator<'a> {
         for attempt in 0..ATTEMPTS_MAX {
             let Some(value) = self.attempt(schema, mood(attempt)) else {
                 continue;
+            };
+            // Such a schema describes a part of the event's data.
+            let value = match schema.track() {
+                true => json!({ "type": sdk::TRACK, "event": schema.name(), "properties": value }),
+                false => value,
             };
             let text = value.to_string();
             match schema.check(&text, DEPTH_MAX) {

@@ -172,7 +172,11 @@ fn weights<'a>(
     mix: &BTreeMap<String, f64>,
 ) -> Result<Vec<(&'a Schema, f64)>, Error> {
     let schemas = registry.schemas().map(AsRef::as_ref);
-    let schemas: Vec<&Schema> = schemas.filter(|schema| !reserved(schema.name())).collect();
+    // SDKs' calls are sent where they are asked for: whoever has no SDKs has no such tables.
+    let wanted = |schema: &&Schema| {
+        !reserved(schema.name()) && (!schema.sdk_call() || mix.contains_key(schema.name()))
+    };
+    let schemas: Vec<&Schema> = schemas.filter(wanted).collect();
     let versions = |event: &str| {
         schemas
             .iter()

@@ -93,7 +93,7 @@ pub fn compare(old: &Schema, new: &Schema) -> Vec<Change> {
             reason: format!("the table `{}` is now `{}`", old.table(), new.table()),
         });
     }
-    if old.role != new.role {
+    if old.track() != new.track() {
         changes.push(Change {
             pointer: format!("/{}", landing::TRACK),
             keyword: landing::TRACK.to_owned(),

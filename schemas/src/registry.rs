@@ -199,6 +199,15 @@ impl Registry {
             .map(|(table, family)| (table.as_str(), family.as_slice()))
     }
 
+    /// The tables to make before anything has landed in them: as [`Registry::families`], but those of SDKs' calls only
+    /// where a schema describes a track call. Nobody else is known to have such calls.
+    pub fn expected(&self) -> impl Iterator<Item = (&str, &[Arc<Schema>])> {
+        let sdks = self.schemas.iter().any(|schema| schema.track());
+        let call = |family: &[Arc<Schema>]| family.iter().any(|schema| schema.sdk_call());
+        self.families()
+            .filter(move |(_, family)| sdks || !call(family))
+    }
+
     /// A hash over every schema's name, version and meaning: equal for equal sets on every machine.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint

@@ -76,10 +76,8 @@ impl Ages {
         if let Some(known) = self.known.get(key.as_str()) {
             return *known;
         }
-        let age = match tables.named(key) {
-            Some(table) => self.of_table(table),
-            None => self.default,
-        };
+        let ages = tables.named(key).map(|table| self.of_table(table));
+        let age = ages.min().unwrap_or(self.default);
         self.known.insert(key.clone(), age);
         age
     }

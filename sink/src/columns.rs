@@ -3,10 +3,13 @@
 //! A value that fits no column (an unknown property, another type, a number too big, an attribute without a column)
 //! lands in `_rest`, so that nothing is dropped; see [`rest`].
 
+mod apart;
 mod filled;
 mod number;
 mod rest;
 mod value;
+
+use std::ops::Range;
 
 use headgate_schemas::{
     event::{self, Data, Event},
@@ -17,7 +20,7 @@ use headgate_schemas::{
 use self::{filled::Filled, rest::Rest, value::Read};
 use crate::{
     encode::RowGroup,
-    table::{Member, Members, Node, Table, at},
+    table::{Member, Members, Node, Shared, Table, at},
 };
 
 /// Why a record is not a row.
@@ -39,6 +42,10 @@ pub(crate) struct Rows<'t> {
     /// Which columns have their value of the current row.
     filled: Filled,
     rest: Rest,
+    /// What is collected of members that are not declared, by the columns for them.
+    others: Vec<Rest>,
+    /// Where the value of each shared column stands in the current row's text.
+    shared: Vec<Range<usize>>,
 }
 
 impl<'t> Rows<'t> {
@@ -48,6 +55,8 @@ impl<'t> Rows<'t> {
             depth_max,
             filled: Filled::new(table.columns().len()),
             rest: Rest::default(),
+            others: table.others().iter().map(|_| Rest::default()).collect(),
+            shared: vec![0..0; table.shared()],
         }
     }
 
@@ -64,7 +73,33 @@ impl<'t> Rows<'t> {
         appended_ms: i64,
         group: &mut RowGroup,
     ) -> Result<i64, Error> {
-        let mut row = Row { rows: self, group };
+        let root = self.table.root();
+        self.append_by(root, record, appended_ms, group)
+    }
+
+    /// As [`Self::append`], a record of which another table has a row too.
+    pub(crate) fn append_second(
+        &mut self,
+        record: &str,
+        appended_ms: i64,
+        group: &mut RowGroup,
+    ) -> Result<i64, Error> {
+        let root = self.table.second();
+        self.append_by(root, record, appended_ms, group)
+    }
+
+    fn append_by(
+        &mut self,
+        root: &'t Node,
+        record: &str,
+        appended_ms: i64,
+        group: &mut RowGroup,
+    ) -> Result<i64, Error> {
+        let mut row = Row {
+            rows: self,
+            group,
+            root,
+        };
         let appended = row.append(record, appended_ms);
         if appended.is_err() {
             row.undo();
@@ -77,6 +112,8 @@ impl<'t> Rows<'t> {
 struct Row<'r, 't> {
     rows: &'r mut Rows<'t>,
     group: &'r mut RowGroup,
+    /// The data's way.
+    root: &'t Node,
 }
 
 impl<'t> Row<'_, 't> {
@@ -86,7 +123,7 @@ impl<'t> Row<'_, 't> {
         let Some(mut cursor) = cursor else {
             return self.append_whole(&event, appended_ms);
         };
-        self.data(&mut cursor).map_err(Error::Data)?;
+        self.data(&event, &mut cursor).map_err(Error::Data)?;
         if event::close(&mut cursor).map_err(Error::Data)? {
             return Ok(self.end(&event, appended_ms));
         }
@@ -101,7 +138,7 @@ impl<'t> Row<'_, 't> {
         match event.data {
             Data::Json(text) => {
                 let mut cursor = Cursor::new(text, self.rows.depth_max);
-                self.data(&mut cursor).map_err(Error::Data)?;
+                self.data(event, &mut cursor).map_err(Error::Data)?;
             }
             Data::Base64(text) => self.rows.rest.attribute_text("data_base64", text),
             Data::None => {}
@@ -109,12 +146,8 @@ impl<'t> Row<'_, 't> {
         Ok(self.end(event, appended_ms))
     }
 
-    fn data(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Syntax> {
-        let table = self.rows.table;
-        let misfit = match table.root() {
-            Node::Object(members) => self.object(members, cursor)?,
-            Node::Column(column) => self.column(*column, cursor)?,
-        };
+    fn data(&mut self, event: &Event<'_>, cursor: &mut Cursor<'_>) -> Result<(), Syntax> {
+        let misfit = self.value(self.root, event, cursor)?;
         if let Some(raw) = misfit {
             self.rows.rest.value("", raw);
         }
@@ -125,6 +158,7 @@ impl<'t> Row<'_, 't> {
     fn object<'a>(
         &mut self,
         object: &'t Members,
+        event: &Event<'_>,
         cursor: &mut Cursor<'a>,
     ) -> Result<Option<&'a str>, Syntax> {
         match cursor.kind()? {
@@ -140,9 +174,9 @@ impl<'t> Row<'_, 't> {
             match object.members.get(next).filter(|m| cursor.take(&m.key)) {
                 Some(member) => {
                     next += 1;
-                    self.member(object, member, cursor)?;
+                    self.member(object, member, event, cursor)?;
                 }
-                None => next = self.sought_member(object, next, cursor)?,
+                None => next = self.sought_member(object, next, event, cursor)?,
             }
             more = cursor.next_member()?;
         }
@@ -155,16 +189,30 @@ impl<'t> Row<'_, 't> {
         &mut self,
         object: &'t Members,
         member: &'t Member,
+        event: &Event<'_>,
         cursor: &mut Cursor<'_>,
     ) -> Result<(), Syntax> {
-        let misfit = match &member.node {
-            Node::Column(column) => self.column(*column, cursor)?,
-            Node::Object(members) => self.object(members, cursor)?,
-        };
-        if let Some(raw) = misfit {
+        if let Some(raw) = self.value(&member.node, event, cursor)? {
             self.rows.rest.member(&object.pointer, &member.name, raw);
         }
         Ok(())
+    }
+
+    /// Reads a value that goes this way; returns it when it does not fit there.
+    #[inline]
+    fn value<'a>(
+        &mut self,
+        node: &'t Node,
+        event: &Event<'_>,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<Option<&'a str>, Syntax> {
+        match node {
+            Node::Column(column) => self.column(*column, cursor),
+            Node::Object(members) => self.object(members, event, cursor),
+            Node::Shared(shared) => self.shared(*shared, cursor),
+            Node::Implied(implied) => apart::unexpected(implied, event, cursor),
+            Node::Elsewhere => cursor.skip().map(|_| None),
+        }
     }
 
     /// Reads a member that is not the `next` one; the place of the one that should follow it.
@@ -172,17 +220,21 @@ impl<'t> Row<'_, 't> {
         &mut self,
         object: &'t Members,
         next: usize,
+        event: &Event<'_>,
         cursor: &mut Cursor<'_>,
     ) -> Result<usize, Syntax> {
         let key = cursor.key()?;
         match object.find(&key, next) {
             Some(index) => {
-                self.member(object, &object.members[index], cursor)?;
+                self.member(object, &object.members[index], event, cursor)?;
                 Ok(index + 1)
             }
             None => {
                 let raw = cursor.skip()?;
-                self.rows.rest.member(&object.pointer, &key.decode(), raw);
+                match object.others {
+                    Some(slot) => self.rows.others[slot].value(&key.decode(), raw),
+                    None => self.rows.rest.member(&object.pointer, &key.decode(), raw),
+                }
                 Ok(next)
             }
         }
@@ -207,6 +259,26 @@ impl<'t> Row<'_, 't> {
             Read::Null => None,
             Read::Misfit(raw) => Some(raw),
         })
+    }
+
+    /// Reads a value into a column that another of the row may have taken already: then it says nothing new where it is
+    /// the same.
+    fn shared<'a>(
+        &mut self,
+        Shared { column, slot }: Shared,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<Option<&'a str>, Syntax> {
+        // The value begins behind the space.
+        cursor.kind()?;
+        let start = cursor.at();
+        if self.rows.filled.has(column) {
+            let raw = cursor.skip()?;
+            let first = self.rows.shared[slot].clone();
+            return Ok(Some(raw).filter(|raw| cursor.slice(first.start, first.end) != *raw));
+        }
+        let misfit = self.column(column, cursor)?;
+        self.rows.shared[slot] = start..cursor.at();
+        Ok(misfit)
     }
 
     /// Appends the attributes and ends the row; the received time.
@@ -248,6 +320,11 @@ impl<'t> Row<'_, 't> {
         if self.rows.rest.end_row(self.group.values(at::REST)) {
             self.rows.filled.set(at::REST);
         }
+        for (others, column) in self.rows.others.iter_mut().zip(table.others()) {
+            if others.end_row(self.group.values(*column)) {
+                self.rows.filled.set(*column);
+            }
+        }
         self.group.end_row(self.rows.filled.take_absent());
         received_micros
     }
@@ -279,6 +356,7 @@ impl<'t> Row<'_, 't> {
     #[cold]
     fn undo(&mut self) {
         self.rows.rest.forget_row();
+        self.rows.others.iter_mut().for_each(Rest::forget_row);
         let filled = &mut self.rows.filled;
         let columns = 0..self.rows.table.columns().len();
         for column in columns.filter(|column| filled.has(*column)) {

@@ -167,6 +167,14 @@ pub struct File {
     /// before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_bytes_max: Option<u64>,
+    /// How many of its rows are of records that have a row in another table as well: a track call of an SDK has one in the
+    /// table of its event and one in that of all track calls. Compactors' files say 0: nobody asks it of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub second_rows: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How far a partition of a stream has landed, by the stream's log.

@@ -38,6 +38,8 @@ pub(crate) struct Encoded {
     pub(crate) received_ms: (i64, i64),
     /// No text in it is longer, in bytes.
     pub(crate) text_bytes_max: u64,
+    /// How many of its rows are second ones of their records.
+    pub(crate) second_rows: u64,
 }
 
 /// Writes the rows of one table and hour, beginning a new file when one is large enough.
@@ -54,6 +56,7 @@ pub(crate) struct Encoder<'c> {
     /// Of the rows in the file's groups so far.
     rows: u64,
     text_bytes_max: u64,
+    second_rows: u64,
     received_ms: Option<(i64, i64)>,
     files: Vec<Encoded>,
 }
@@ -75,6 +78,7 @@ impl<'c> Encoder<'c> {
             writer,
             rows: 0,
             text_bytes_max: 0,
+            second_rows: 0,
             received_ms: None,
             files: Vec::new(),
         })
@@ -107,6 +111,16 @@ impl<'c> Encoder<'c> {
         } else {
             Ok(())
         }
+    }
+
+    /// As [`Self::appended`], of a record that has another row elsewhere.
+    pub(crate) fn appended_second(
+        &mut self,
+        received_micros: i64,
+        record_bytes: usize,
+    ) -> Result<(), ParquetError> {
+        self.second_rows += 1;
+        self.appended(received_micros, record_bytes)
     }
 
     /// Ends the last file.
@@ -143,6 +157,7 @@ impl<'c> Encoder<'c> {
             rows: std::mem::take(&mut self.rows),
             received_ms,
             text_bytes_max: std::mem::take(&mut self.text_bytes_max),
+            second_rows: std::mem::take(&mut self.second_rows),
         });
         Ok(())
     }

@@ -233,6 +233,7 @@ mod tests {
             received_min_ms: 0,
             received_max_ms: 5_000,
             text_bytes_max: None,
+            second_rows: 0,
         });
         metrics.rest("t_1", 1);
         metrics.quarantined("envelope", 1);

@@ -58,6 +58,7 @@ fn proposal(log: &Log, commit: u64) -> Proposal {
         received_min_ms: 0,
         received_max_ms: 0,
         text_bytes_max: None,
+        second_rows: 0,
     };
     Proposal {
         attempt,

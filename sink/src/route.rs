@@ -25,6 +25,8 @@ pub(crate) struct Tables {
     generation: Option<Generation>,
     /// By name.
     tables: Vec<Arc<Table>>,
+    /// Of each table, the one that has a second row of each of its records.
+    second: Vec<Option<usize>>,
 }
 
 impl Tables {
@@ -35,9 +37,12 @@ impl Tables {
             .map(|(_, family)| Arc::new(Table::of(family).within(generation)))
             .collect();
         tables.sort_by(|a, b| a.name().cmp(b.name()));
+        let tracks = tables.iter().position(|table| table.takes_second_rows());
+        let second = |table: &Arc<Table>| tracks.filter(|_| table.is_track());
         Self {
             registry,
             generation: generation.cloned(),
+            second: tables.iter().map(second).collect(),
             tables,
         }
     }
@@ -47,12 +52,15 @@ impl Tables {
         Arc::ptr_eq(&self.registry, registry)
     }
 
-    /// The name of the table of a type, as [`type_of`] tells it; `None`: there is none.
-    pub(crate) fn named(&self, told: &str) -> Option<&str> {
-        let (kind, dataschema) = told.split_once('\0')?;
-        let dataschema = Some(dataschema).filter(|text| *text != "\0");
-        let found = self.find(kind, dataschema).ok()?;
-        self.tables.get(found).map(|table| table.name())
+    /// The names of the tables that events of a type have rows in, as [`type_of`] tells it: none, one or two.
+    pub(crate) fn named(&self, told: &str) -> impl Iterator<Item = &str> {
+        let found = told.split_once('\0').and_then(|(kind, dataschema)| {
+            let dataschema = Some(dataschema).filter(|text| *text != "\0");
+            self.find(kind, dataschema).ok()
+        });
+        let second = found.and_then(|found| self.second[found]);
+        let tables = found.into_iter().chain(second);
+        tables.map(|table| self.tables[table].name())
     }
 
     /// The table's place in `tables`.
@@ -103,6 +111,8 @@ pub(crate) struct Group {
     /// Hours since the epoch, of the received time.
     pub(crate) hour: i64,
     pub(crate) rows: Vec<At>,
+    /// Records that have their row in another table: these are their second ones.
+    pub(crate) second_rows: Vec<At>,
 }
 
 /// A batch, sorted.
@@ -133,10 +143,11 @@ pub(crate) fn route(records: &[Records], tables: &Tables) -> Routed {
             }
         }
     }
-    let group = |((table, hour), rows): ((usize, i64), Vec<At>)| Group {
+    let group = |((table, hour), places): ((usize, i64), Places)| Group {
         table: Arc::clone(&tables.tables[table]),
         hour,
-        rows,
+        rows: places.rows,
+        second_rows: places.second_rows,
     };
     Routed {
         groups: router.groups.into_iter().map(group).collect(),
@@ -149,7 +160,13 @@ struct Router<'t> {
     /// Which table, by type and dataschema as they stand in the records.
     known: HashMap<String, Result<usize, Unroutable>>,
     key: String,
-    groups: BTreeMap<(usize, i64), Vec<At>>,
+    groups: BTreeMap<(usize, i64), Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    rows: Vec<At>,
+    second_rows: Vec<At>,
 }
 
 impl Router<'_> {
@@ -163,7 +180,12 @@ impl Router<'_> {
             .unwrap_or(appended_ms.saturating_mul(1_000))
             .div_euclid(HOUR_MICROS);
         let table = self.table(&look.kind, look.dataschema.as_deref())?;
-        self.groups.entry((table, hour)).or_default().push(at);
+        let places = self.groups.entry((table, hour)).or_default();
+        places.rows.push(at);
+        if let Some(second) = self.tables.second[table] {
+            let places = self.groups.entry((second, hour)).or_default();
+            places.second_rows.push(at);
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod check;
 mod duckdb;
 pub mod external;
 mod generation;
+mod layout;
 mod naming;
 pub mod redshift;
 
@@ -18,13 +19,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
 use headgate_schemas::{
+    landing::Implied,
     redshift::Redshift,
     schema::Schema,
-    shape::{Property, Shape, ShapeKind},
+    sdk,
+    shape::ShapeKind,
     walk::{Expected, Str},
 };
 
-use self::naming::Names;
+use self::layout::Layout;
 
 /// Objects are flattened into columns when at most this many of them enclose a value; what lies deeper stays JSON.
 pub const FLATTEN_DEPTH_MAX: usize = 3;
@@ -86,7 +89,8 @@ pub struct Column {
     pub required: bool,
     /// The longest text that any minor allows, in characters, where all of them bound it.
     pub length_max: Option<u64>,
-    /// JSON pointer into the event's data; `None`: it comes from the envelope.
+    /// JSON pointer into the event's data, the first place where several share the column; `None`: it comes from the
+    /// envelope.
     pub pointer: Option<String>,
 }
 
@@ -123,8 +127,22 @@ pub(crate) mod at {
 pub(crate) enum Node {
     /// Into this column.
     Column(usize),
+    /// Into a column that other values of the data may have taken, perhaps with the same.
+    Shared(Shared),
     /// Its members go their own ways.
     Object(Members),
+    /// Nowhere, where it is what it is expected to be.
+    Implied(Implied),
+    /// Nowhere: another row of the record has it.
+    Elsewhere,
+}
+
+/// A column that several places of the data may fill.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shared {
+    pub(crate) column: usize,
+    /// Its place among those that are shared.
+    pub(crate) slot: usize,
 }
 
 /// A flattened object.
@@ -134,6 +152,8 @@ pub(crate) struct Members {
     pub(crate) pointer: String,
     /// Its declared members, in declared order.
     pub(crate) members: Vec<Member>,
+    /// Where the others go, as a place among [`Table::others`]; `None`: to what has no column.
+    pub(crate) others: Option<usize>,
 }
 
 /// A declared member of a flattened object.
@@ -164,6 +184,13 @@ pub struct Table {
     version: String,
     columns: Vec<Column>,
     root: Node,
+    /// The way of a record that has a row in another table too, where this one takes such.
+    second: Option<Node>,
+    /// The columns of members that are not declared.
+    others: Vec<usize>,
+    /// How many columns are shared.
+    shared: usize,
+    track: bool,
     redshift: Option<Redshift>,
     arrow: SchemaRef,
     fingerprint: String,
@@ -182,6 +209,8 @@ impl Table {
         for schema in family {
             layout.add(schema.shape());
         }
+        let root = layout.root.unwrap_or(Node::Object(Members::default()));
+        let is_tracks = newest.is_some_and(|s| s.sdk_call() && s.name() == sdk::TRACK);
         let fields = layout
             .columns
             .iter()
@@ -191,7 +220,11 @@ impl Table {
             version: newest.map_or_else(String::new, |schema| schema.version().to_string()),
             arrow: Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>())),
             fingerprint: fingerprint(&layout.columns),
-            root: layout.root.unwrap_or(Node::Object(Members::default())),
+            second: is_tracks.then(|| without_properties(&root)),
+            root,
+            others: layout.others,
+            shared: layout.explicit.len(),
+            track: newest.is_some_and(|schema| schema.track()),
             columns: layout.columns,
             redshift: family
                 .iter()
@@ -233,130 +266,45 @@ impl Table {
         &self.fingerprint
     }
 
+    /// Each of its events is an SDK's track call, of which the table of all track calls has a row too.
+    pub(crate) fn is_track(&self) -> bool {
+        self.track
+    }
+
+    /// It is the table of all track calls.
+    pub(crate) fn takes_second_rows(&self) -> bool {
+        self.second.is_some()
+    }
+
     pub(crate) fn root(&self) -> &Node {
         &self.root
     }
-}
 
-/// A table's columns while the minors are added one after the other.
-struct Layout {
-    columns: Vec<Column>,
-    names: Names,
-    root: Option<Node>,
-}
-
-impl Layout {
-    fn new() -> Self {
-        let mut names = Names::default();
-        let column = |(name, kind, required): (&str, Type, bool)| Column {
-            name: names.take(name.to_owned()),
-            kind,
-            required,
-            length_max: None,
-            pointer: None,
-        };
-        let columns = ENVELOPE.into_iter().map(column).collect();
-        Self {
-            columns,
-            names,
-            root: None,
-        }
+    /// The way of a record of which another table has a row as well.
+    pub(crate) fn second(&self) -> &Node {
+        self.second.as_ref().unwrap_or(&self.root)
     }
 
-    fn add(&mut self, shape: &Shape) {
-        let mut root = self.root.take();
-        match (&mut root, members_of(shape, 0)) {
-            (Some(Node::Object(members)), Some(properties)) => {
-                self.extend(members, properties, &mut Vec::new());
-            }
-            (Some(_), _) => {}
-            (None, _) => root = Some(self.node(shape, String::new(), &mut Vec::new())),
-        }
-        self.root = root;
+    /// The columns of members that are not declared.
+    pub(crate) fn others(&self) -> &[usize] {
+        &self.others
     }
 
-    /// Adds what is not there yet; what is there stays as it is.
-    fn extend<'a>(
-        &mut self,
-        object: &mut Members,
-        properties: &'a [Property],
-        path: &mut Vec<&'a str>,
-    ) {
-        for Property { name, shape, .. } in properties {
-            path.push(name);
-            let known = object.members.iter_mut().find(|known| known.name == *name);
-            match (known, members_of(shape, path.len())) {
-                (
-                    Some(Member {
-                        node: Node::Object(inner),
-                        ..
-                    }),
-                    Some(properties),
-                ) => self.extend(inner, properties, path),
-                (
-                    Some(Member {
-                        node: Node::Column(column),
-                        ..
-                    }),
-                    _,
-                ) => self.widen(*column, shape),
-                (Some(_), _) => {}
-                (None, _) => {
-                    let pointer = naming::pointer(&object.pointer, name);
-                    let node = self.node(shape, pointer, path);
-                    object.members.push(Member {
-                        name: name.clone(),
-                        key: Expected::new(name),
-                        node,
-                    });
-                }
-            }
-            path.pop();
-        }
-    }
-
-    /// Gives a text column room for what another minor allows. Texts of a minor that leaves the type open count too.
-    fn widen(&mut self, column: usize, shape: &Shape) {
-        let texts = matches!(shape.kind, ShapeKind::String { .. } | ShapeKind::Any);
-        if let Some(column) = self.columns.get_mut(column)
-            && column.kind == Type::Text
-            && texts
-        {
-            let both = column.length_max.zip(shape.max_length);
-            column.length_max = both.map(|(known, length)| known.max(length));
-        }
-    }
-
-    fn node<'a>(&mut self, shape: &'a Shape, pointer: String, path: &mut Vec<&'a str>) -> Node {
-        if let Some(properties) = members_of(shape, path.len()) {
-            let mut object = Members {
-                pointer,
-                members: Vec::new(),
-            };
-            self.extend(&mut object, properties, path);
-            return Node::Object(object);
-        }
-        self.columns.push(Column {
-            name: self.names.take(naming::column(path)),
-            kind: Type::of(&shape.kind),
-            required: false,
-            length_max: shape.max_length,
-            pointer: Some(pointer),
-        });
-        Node::Column(self.columns.len() - 1)
+    /// How many columns are shared.
+    pub(crate) fn shared(&self) -> usize {
+        self.shared
     }
 }
 
-/// The members to flatten, if the value is an object with declared members and not too deep.
-fn members_of(shape: &Shape, depth: usize) -> Option<&[Property]> {
-    match &shape.kind {
-        ShapeKind::Object { properties, .. }
-            if !properties.is_empty() && depth <= FLATTEN_DEPTH_MAX =>
-        {
-            Some(properties)
-        }
-        _ => None,
+/// The table of all track calls says what all of them have: a call that has a table of its own has its properties there.
+fn without_properties(root: &Node) -> Node {
+    let mut root = root.clone();
+    if let Node::Object(object) = &mut root {
+        let members = object.members.iter_mut();
+        let properties = members.filter(|member| member.name == "properties");
+        properties.for_each(|member| member.node = Node::Elsewhere);
     }
+    root
 }
 
 /// FNV-1a over names, types and nullability: stable across releases and machines, which `std`'s hashers are not.

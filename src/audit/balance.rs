@@ -40,7 +40,7 @@ pub(crate) struct InWarehouse {
 pub(crate) struct Row {
     pub(crate) table: String,
     pub(crate) hour: i64,
-    /// Events that clients were told to be accepted, as far as the stream has them.
+    /// Events that clients were told to be accepted, as far as the stream has them; each counts in its own table alone.
     pub(crate) accepted: Option<u64>,
     pub(crate) rejected: Option<u64>,
     /// Rows that landed from the stream.
@@ -126,7 +126,7 @@ impl Looked {
         let row = |((table, hour), landed): (&TableHour, _)| {
             let landed: &headgate_sink::commit::account::Landed = landed;
             let row = Row {
-                accepted: accepted(table).then_some(landed.streamed),
+                accepted: accepted(table).then_some(landed.streamed - landed.second_rows),
                 published: landed.streamed,
                 replayed: landed.replayed,
                 committed: landed.committed,

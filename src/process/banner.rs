@@ -115,7 +115,7 @@ fn try_it(
 fn sample(schemas: &Registry) -> Option<(String, String)> {
     schemas
         .schemas()
-        .filter(|schema| !reserved(schema.name()))
+        .filter(|schema| !reserved(schema.name()) && !schema.sdk_call() && !schema.track())
         .filter_map(|schema| {
             let example = schema
                 .document()

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::{Result, bail};
-use headgate_schemas::names::snake_case;
 use headgate_schemas::registry::Registry;
 use headgate_sink::table::{Table, redshift};
 
@@ -39,15 +38,21 @@ pub(super) fn duckdb(registry: &Registry, asked: Option<&str>, out: &mut impl Wr
     Ok(0)
 }
 
-/// All tables, or the one that is asked for.
+/// The tables that are expected to get rows, or the one that is asked for.
 fn tables(registry: &Registry, asked: Option<&str>) -> Result<Vec<Table>> {
     let known: Vec<&str> = registry.families().map(|(name, _)| name).collect();
     if let Some(asked) = asked.filter(|asked| !known.contains(asked)) {
         bail!("no table `{asked}`; there are: {}", known.join(", "));
     }
-    let families = registry.families();
-    let wanted = families.filter(|(name, _)| asked.is_none_or(|asked| asked == *name));
-    Ok(wanted.map(|(_, family)| Table::of(family)).collect())
+    let of = |(_, family)| Table::of(family);
+    Ok(match asked {
+        Some(asked) => registry
+            .families()
+            .filter(|(name, _)| *name == asked)
+            .map(of)
+            .collect(),
+        None => registry.expected().map(of).collect(),
+    })
 }
 
 /// A view of each event that has several majors, under its name in snake case.
@@ -58,8 +63,8 @@ fn views(registry: &Registry, schema: &str) -> Vec<String> {
         .collect();
     let mut views = Vec::new();
     for (event, majors) in majors(registry) {
-        let name = snake_case(event);
         let majors: Vec<&Table> = majors.iter().collect();
+        let name = redshift::view_name(event, &majors);
         let known: Vec<&str> = taken.iter().map(String::as_str).collect();
         if let Some(view) = redshift::union_view(schema, &name, &majors, &known) {
             views.push(view);

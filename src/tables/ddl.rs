@@ -59,13 +59,13 @@ pub(crate) async fn run(args: &Arguments, config: &Config) -> Result<()> {
         database: &args.database,
         root: &root,
     };
-    let tables = tables(config, args.table.as_deref())?;
     let asks = (args.engine == Engine::Athena && args.since.is_none())
         || (args.engine == Engine::Spectrum && args.partitions);
     let snapshot = match asks {
         true => landed(config).await?.1,
         false => Snapshot::default(),
     };
+    let tables = tables(config, args.table.as_deref(), &snapshot)?;
     let mut text = preamble(args, config);
     for table in &tables {
         let partitions = partitions(&snapshot, table.name());
@@ -82,8 +82,13 @@ pub(crate) async fn run(args: &Arguments, config: &Config) -> Result<()> {
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-/// The tables that the schemas declare, or the one that is asked for.
-pub(super) fn tables(config: &Config, asked: Option<&str>) -> Result<Vec<Table>> {
+/// The tables that the schemas declare, or the one that is asked for. Those of SDKs' calls are among them when they are
+/// expected to get rows, or have some.
+pub(super) fn tables(
+    config: &Config,
+    asked: Option<&str>,
+    snapshot: &Snapshot,
+) -> Result<Vec<Table>> {
     let schemas = Source::of(config).load()?;
     if let Some(asked) = asked {
         let Some(family) = schemas.family(asked) else {
@@ -92,10 +97,10 @@ pub(super) fn tables(config: &Config, asked: Option<&str>) -> Result<Vec<Table>>
         };
         return Ok(vec![Table::of(family)]);
     }
-    Ok(schemas
-        .families()
-        .map(|(_, family)| Table::of(family))
-        .collect())
+    let expected: BTreeSet<&str> = schemas.expected().map(|(name, _)| name).collect();
+    let wanted = |name: &str| expected.contains(name) || !snapshot.files(name).is_empty();
+    let families = schemas.families().filter(|(name, _)| wanted(name));
+    Ok(families.map(|(_, family)| Table::of(family)).collect())
 }
 
 /// The URL or path of the folder of all tables, without a slash at its end.

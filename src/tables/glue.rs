@@ -60,8 +60,8 @@ pub(crate) async fn run(args: &Arguments, config: &Config) -> Result<()> {
         config.store.kind == StoreKind::S3,
         "Glue's catalogue is for tables in a bucket: it needs store.kind = \"s3\""
     );
-    let tables = tables(config, args.table.as_deref())?;
     let (_, snapshot) = landed(config).await?;
+    let tables = tables(config, args.table.as_deref(), &snapshot)?;
     let client = Client::open(&config.glue, config.s3.region.as_deref()).await?;
     calls::make_database(&client, &config.glue.database).await?;
     let root = crate::lake::name(config);

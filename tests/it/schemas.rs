@@ -257,6 +257,31 @@ fn an_event_with_several_majors_has_a_view_over_them() {
 }
 
 #[test]
+fn tables_of_sdks_are_made_where_a_schema_describes_a_track_call() {
+    let native = r#"{"type":"object","properties":{"page":{"type":"string"}}}"#;
+    let track = r#"{"x-track":true,"type":"object","properties":{"page":{"type":"string"}}}"#;
+    let ddl = |dir: &TempDir, more: &[&str]| {
+        let output = schemas(dir, &[&["ddl"], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let dir = visits(native, native);
+    assert!(!ddl(&dir, &[]).contains("\"tracks\""));
+    assert!(ddl(&dir, &["--table", "tracks"]).contains("\"context_locale\" VARCHAR(1024)"));
+    let dir = visits(track, track);
+    let sql = ddl(&dir, &[]);
+    for part in [
+        "\"public\".\"tracks\" (",
+        "\"public\".\"identifies\" (",
+        "\"public\".\"visit\" (",
+        "\"public\".\"visit_2\" (",
+        "CREATE OR REPLACE VIEW \"public\".\"visit_all\" AS\n",
+    ] {
+        assert!(sql.contains(part), "{part} in\n{sql}");
+    }
+}
+
+#[test]
 fn a_key_of_redshift_that_is_no_column_refuses_the_set() {
     let schema = r#"{"type":"object","properties":{"page":{"type":"string"}}}"#;
     let keyed = schema.replace(

@@ -54,7 +54,9 @@ fn every_schema_of_the_catalogue_gives_invalid_events_of_known_kinds() {
     let registry = catalogue();
     let mut generator = Generator::new(&registry, 2);
     let mut kinds = BTreeSet::new();
-    for schema in registry.schemas() {
+    // Those of SDKs' calls refuse nothing that is an object.
+    let strict = registry.schemas().filter(|schema| !schema.sdk_call());
+    for schema in strict {
         for _ in 0..INSTANCES {
             let (text, spoil) = generator.invalid(schema).unwrap();
             let violations = schema.check(&text, DEPTH_MAX).unwrap_err();

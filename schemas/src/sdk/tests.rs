@@ -292,3 +292,17 @@ fn an_edit_of_a_track_schema_is_told_as_that_of_any_other() {
         ("/properties/coupon", Kind::Added)
     );
 }
+
+#[test]
+fn tables_of_calls_are_expected_where_a_schema_describes_a_track_call() {
+    let expected = |registry: &Registry| -> Vec<String> {
+        registry
+            .expected()
+            .map(|(table, _)| table.to_owned())
+            .collect()
+    };
+    let native = load(&[("a/1.json", json!({ "type": "object" }))]);
+    assert_eq!(expected(&native), ["a_1", "bad_events", "replayed_events"]);
+    let sdks = load(&[("a/1.json", order())]);
+    assert_eq!(expected(&sdks).len(), sdks.families().count());
+}

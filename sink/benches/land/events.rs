@@ -189,31 +189,56 @@ fn properties(dice: &mut Dice) -> String {
     )
 }
 
+/// How the events came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// As events of their own.
+    Native,
+    /// As track calls of an SDK, with the same context and properties.
+    Sdk,
+}
+
 /// The stream's records of so many events, all received within one hour.
-pub(crate) fn records(count: usize) -> impl Iterator<Item = Bytes> {
+pub(crate) fn records(count: usize, way: Way) -> impl Iterator<Item = Bytes> {
     let mut dice = Dice(42);
     (0..count).map(move |index| {
         let micros = START_MICROS + index as i64 * 13_000;
         let received = START_MICROS + index as i64 * 3_600_000_000 / count as i64;
-        let data = format!(
-            r#"{{"context":{},"properties":{},"integrations":{{"All":true,"Mixpanel":false}}}}"#,
+        let common = format!(
+            r#""context":{},"properties":{},"integrations":{{"All":true,"Mixpanel":false}}"#,
             context(&mut dice),
             properties(&mut dice)
         );
         let user = dice.below(40_000);
+        let id = dice.uuid();
+        let known = dice.chance(60);
+        let user = known.then(|| format!("u_{:012x}", user * 0x9E37_79B9));
+        let anonymous = Dice(dice.below(60_000)).uuid();
+        let (time, sent) = (self::time(micros), self::time(micros + 700_000));
+        let data = match way {
+            Way::Native => format!("{{{common}}}"),
+            Way::Sdk => {
+                let user = user.as_ref().map_or("null".to_owned(), |user| format!(r#""{user}""#));
+                format!(
+                    r#"{{"timestamp":"{time}","userId":{user},"anonymousId":"{anonymous}","event":"Product Seen","type":"track",{common},"messageId":"{id}","sentAt":"{sent}"}}"#
+                )
+            }
+        };
+        let (kind, dataschema) = match way {
+            Way::Native => ("product_seen", "product_seen/1"),
+            Way::Sdk => ("product_tracked", "product_tracked/1"),
+        };
         let mut record = Vec::with_capacity(1_200);
         Event {
-            id: dice.uuid().into(),
+            id: id.into(),
             source: "web".into(),
-            kind: "product_seen".into(),
-            time: Some(time(micros).into()),
-            dataschema: Some("product_seen/1".into()),
-            receivedtime: Some(time(received).into()),
-            senttime: Some(time(micros + 700_000).into()),
-            userid: dice
-                .chance(60)
-                .then(|| format!("u_{:012x}", user * 0x9E37_79B9).into()),
-            anonymousid: Some(Dice(dice.below(60_000)).uuid().into()),
+            kind: kind.into(),
+            time: Some(time.into()),
+            dataschema: Some(dataschema.into()),
+            receivedtime: Some(self::time(received).into()),
+            senttime: Some(sent.into()),
+            userid: user.map(Into::into),
+            anonymousid: Some(anonymous.into()),
             data: Data::Json(&data),
             ..Event::default()
         }

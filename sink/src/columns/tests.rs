@@ -1,3 +1,5 @@
+mod sdk;
+
 use arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType},

@@ -40,6 +40,8 @@ pub struct Account {
 pub struct Landed {
     /// That sinks landed from streams.
     pub streamed: u64,
+    /// Those of them that are second rows of their records.
+    pub second_rows: u64,
     /// That replays landed.
     pub replayed: u64,
     /// In the files that count now.
@@ -57,7 +59,7 @@ pub struct LogAccount {
     pub newest: u64,
     /// When that one was proposed, by its writer's clock, in ms since the epoch.
     pub newest_ms: i64,
-    /// Rows in the files that they name.
+    /// Rows in the files that they name: each of another record.
     pub rows: u64,
     /// What they say to be missing.
     pub gaps: Vec<Gap>,
@@ -99,13 +101,16 @@ pub async fn read(
         let mut each = |commit: Commit| {
             log.gaps.extend(commit.gaps);
             for file in commit.files {
-                log.rows += file.rows;
+                log.rows += file.rows.saturating_sub(file.second_rows);
                 let hour = file.received_min_ms.div_euclid(HOUR_MS);
                 if hours.contains(&hour) {
                     let landed = account.at(&file.table, hour);
                     match replayed {
                         true => landed.replayed += file.rows,
-                        false => landed.streamed += file.rows,
+                        false => {
+                            landed.streamed += file.rows;
+                            landed.second_rows += file.second_rows;
+                        }
                     }
                 }
             }
@@ -183,6 +188,7 @@ mod tests {
             received_min_ms: hour * HOUR_MS,
             received_max_ms: hour * HOUR_MS + 1,
             text_bytes_max: None,
+            second_rows: 0,
         }
     }
 
@@ -262,6 +268,7 @@ mod tests {
         let hour = |hour| account.hours[&("t_1".to_owned(), hour)];
         let landed = |streamed, replayed, committed| Landed {
             streamed,
+            second_rows: 0,
             replayed,
             committed,
         };

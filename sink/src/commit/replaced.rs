@@ -78,6 +78,7 @@ mod tests {
             received_min_ms: 0,
             received_max_ms: 0,
             text_bytes_max: None,
+            second_rows: 0,
         }
     }
 

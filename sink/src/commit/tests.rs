@@ -47,6 +47,7 @@ fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
             received_min_ms: 0,
             received_max_ms: 0,
             text_bytes_max: None,
+            second_rows: 0,
         }],
         gaps: vec![],
         replaces: vec![],

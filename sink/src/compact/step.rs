@@ -166,6 +166,7 @@ impl Compactor {
             received_max_ms: newest.unwrap_or_default(),
             // Where it is not known of one, it is not known of all.
             text_bytes_max: longest.reduce(|a, b| Some(a?.max(b?))).flatten(),
+            second_rows: 0,
             path,
         })
     }

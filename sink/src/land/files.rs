@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     encode::{Encoded, Encoder, RowGroup},
     retry::PAUSE_MIN,
-    route::{Group, Unroutable, route, text},
+    route::{At, Group, Unroutable, route, text},
     sink::Error,
     store,
 };
@@ -164,6 +164,7 @@ impl Lander {
                 received_min_ms: file.received_ms.0,
                 received_max_ms: file.received_ms.1,
                 text_bytes_max: Some(file.text_bytes_max),
+                second_rows: file.second_rows,
                 path,
             };
             self.upload(&described.path, file.bytes).await?;
@@ -221,15 +222,23 @@ pub(crate) fn encode(
 ) -> Result<EncodedGroup, EncodeError> {
     let table = &*group.table;
     let mut quarantine = Quarantine::default();
-    let mut encoder = Encoder::new(config, table, group.rows.len() as u64)?;
+    let rows_max = group.rows.len() + group.second_rows.len();
+    let mut encoder = Encoder::new(config, table, rows_max as u64)?;
     let mut rows = Rows::new(table, config.data_depth_max);
     for at in &group.rows {
-        let delivery = &records[at.records as usize];
-        let record = &delivery.values[at.value as usize];
+        let (record, appended_ms) = record(records, *at);
         let group = encoder.group();
-        match append(&mut rows, record, delivery.appended_ms, group) {
+        match append(&mut rows, record, appended_ms, group) {
             Ok(received_micros) => encoder.appended(received_micros, record.len())?,
             Err(reason) => quarantine.add(record, reason, now_micros),
+        }
+    }
+    for at in &group.second_rows {
+        let (record, appended_ms) = record(records, *at);
+        // One that is no row becomes a bad event where it has its own.
+        let Ok(text) = text(record) else { continue };
+        if let Ok(received_micros) = rows.append_second(text, appended_ms, encoder.group()) {
+            encoder.appended_second(received_micros, record.len())?;
         }
     }
     Ok(EncodedGroup {
@@ -237,6 +246,11 @@ pub(crate) fn encode(
         quarantine,
         rest_values: rows.rest_values(),
     })
+}
+
+fn record(records: &[Records], at: At) -> (&Bytes, i64) {
+    let delivery = &records[at.records as usize];
+    (&delivery.values[at.value as usize], delivery.appended_ms)
 }
 
 fn append(

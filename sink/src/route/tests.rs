@@ -98,3 +98,58 @@ fn what_has_no_table_says_why() {
         ]
     );
 }
+
+#[test]
+fn a_track_call_that_a_schema_describes_goes_to_the_table_of_all_too() {
+    let track = r#"{"type": "object", "x-track": true}"#;
+    let files = [
+        ("thing/1.json", track),
+        ("other/1.json", r#"{"type": "object"}"#),
+    ];
+    let event = |kind: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"1","source":"s","type":"{kind}","dataschema":"{kind}/1","receivedtime":"1970-01-01T00:00:00Z","data":{{}}}}"#
+        )
+    };
+    let values = ["thing", "track", "other", "thing", "page"].map(event);
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let tables = Tables::of(Arc::new(registry(&files)), None);
+    let routed = route(&records(&values, 0), &tables);
+    let groups = routed.groups.iter();
+    let counts: Vec<_> = groups
+        .map(|g| (g.table.name(), g.rows.len(), g.second_rows.len()))
+        .collect();
+    let expected = [
+        ("other_1", 1, 0),
+        ("pages", 1, 0),
+        ("thing", 2, 0),
+        ("tracks", 1, 2),
+    ];
+    assert_eq!(counts, expected);
+    let named = |told: &str| tables.named(told).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(named("thing\0thing/1"), ["thing", "tracks"]);
+    assert_eq!(named("track\0track/1"), ["tracks"]);
+    assert_eq!(named("nothing\0nothing/1"), [""; 0]);
+}
+
+#[test]
+fn a_generation_has_a_table_of_all_track_calls_of_its_own() {
+    let files = [("thing/1.json", r#"{"type": "object", "x-track": true}"#)];
+    let generation = Generation::new("g").unwrap();
+    let tables = Tables::of(Arc::new(registry(&files)), Some(&generation));
+    let named: Vec<&str> = tables.named("thing\0thing/1").collect();
+    assert_eq!(named, ["thing__g", "tracks__g"]);
+}
+
+#[test]
+fn without_a_table_of_all_track_calls_there_is_no_second_row() {
+    let files = [
+        ("thing/1.json", r#"{"type": "object", "x-track": true}"#),
+        ("track/1.json", r#"{"type": "object"}"#),
+    ];
+    let tables = Tables::of(Arc::new(registry(&files)), None);
+    assert_eq!(
+        tables.named("thing\0thing/1").collect::<Vec<_>>(),
+        ["thing"]
+    );
+}

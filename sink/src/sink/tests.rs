@@ -1,4 +1,5 @@
 mod replays;
+mod sdk;
 mod stream;
 
 use std::{collections::BTreeMap, time::Duration};

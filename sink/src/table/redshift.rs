@@ -14,7 +14,7 @@ use super::{Column, ENVELOPE, Table, Type, at};
 
 pub use self::keys::KeyError;
 pub(super) use self::keys::problems;
-pub use self::view::{drop_view, union_view};
+pub use self::view::{drop_view, union_view, view_name};
 
 /// The longest VARCHAR, in bytes (<https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html>).
 pub const VARCHAR_BYTES_MAX: u32 = 65_535;

@@ -1,3 +1,5 @@
+mod sdk;
+
 use headgate_schemas::registry::Registry;
 
 use super::*;

@@ -131,6 +131,7 @@ fn proposal(log: &Log, sink: u32, n: u64) -> Proposal {
             received_min_ms: 0,
             received_max_ms: 0,
             text_bytes_max: None,
+            second_rows: 0,
         }],
         gaps: Vec::new(),
         replaces: Vec::new(),

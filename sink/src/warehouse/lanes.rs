@@ -456,6 +456,7 @@ mod tests {
             received_min_ms: 0,
             received_max_ms: 0,
             text_bytes_max: Some(1),
+            second_rows: 0,
         };
         Followed {
             sequence,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::table::{
     Table,
-    redshift::{drop_view, union_view},
+    redshift::{drop_view, union_view, view_name},
 };
 
 /// Redshift's longest name, in bytes.
@@ -106,15 +106,13 @@ impl Readers<'_> {
     /// The view over the event's majors that are there, with its name.
     fn majors(&self, table: &str, is_there: impl Fn(&str) -> bool) -> Option<(String, String)> {
         let (event, majors) = self.layouts.majors(table)?;
-        let there: Vec<&Table> = majors
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|t| is_there(t.name()))
-            .collect();
+        let all: Vec<&Table> = majors.iter().map(AsRef::as_ref).collect();
+        let name = view_name(&event, &all);
+        let there: Vec<&Table> = all.into_iter().filter(|t| is_there(t.name())).collect();
         let tables = self.layouts.tables();
         let names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
-        let view = union_view(self.names.schema(), &event, &there, &names)?;
-        Some((event, view))
+        let view = union_view(self.names.schema(), &name, &there, &names)?;
+        Some((name, view))
     }
 
     /// The view of one source's rows, with its name; `None`: the name would be too long.

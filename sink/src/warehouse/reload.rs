@@ -216,6 +216,7 @@ fn file(file: DataFile) -> File {
         received_min_ms: file.received_min_ms,
         received_max_ms: file.received_max_ms,
         text_bytes_max: file.text_bytes_max,
+        second_rows: 0,
     }
 }
 
@@ -242,6 +243,7 @@ mod tests {
             received_min_ms: hour * HOUR_MS + 5,
             received_max_ms: hour * HOUR_MS + 9,
             text_bytes_max: None,
+            second_rows: 0,
             committed_ms: 0,
         }
     }

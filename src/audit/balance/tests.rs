@@ -14,6 +14,7 @@ fn landed(streamed: u64, replayed: u64, committed: u64) -> Landed {
         streamed,
         replayed,
         committed,
+        ..Landed::default()
     }
 }
 
@@ -246,4 +247,22 @@ fn what_could_not_be_looked_at_is_no_balance() {
         Verdict::Unbalanced,
     ];
     assert_eq!(codes.map(Verdict::exit), [0, 1, 4, 5]);
+}
+
+#[test]
+fn a_track_call_is_accepted_once_though_it_has_two_rows() {
+    let mut looked = whole();
+    let mut second = landed(7, 0, 7);
+    second.second_rows = 6;
+    let place = ("tracks".to_owned(), HOUR);
+    looked.account.hours.insert(place, second);
+    let balance = looked.balance(Some("tracks"));
+    let [row] = balance.rows.as_slice() else {
+        panic!("{balance:?}")
+    };
+    assert_eq!(
+        (row.accepted, row.published, row.committed),
+        (Some(1), 7, 7)
+    );
+    assert_eq!(balance.whats(), []);
 }

@@ -194,6 +194,23 @@ FROM "events"."#;
     }
 
     #[test]
+    fn the_name_is_the_events_unless_a_major_has_it() {
+        let registry = registry(&[
+            ("ThingSeen/1.json", r#"{"type": "object", "x-track": true}"#),
+            ("ThingSeen/2.json", r#"{"type": "object", "x-track": true}"#),
+            ("OtherSeen/1.json", FIRST),
+        ]);
+        let table = |name| Table::of(registry.family(name).unwrap());
+        let (first, second) = (table("thing_seen"), table("thing_seen_2"));
+        assert_eq!(view_name("ThingSeen", &[&first, &second]), "thing_seen_all");
+        assert_eq!(view_name("ThingSeen", &[&second]), "thing_seen");
+        assert_eq!(
+            view_name("OtherSeen", &[&table("other_seen_1")]),
+            "other_seen"
+        );
+    }
+
+    #[test]
     fn one_major_needs_no_view() {
         assert_eq!(view("thing", &[], 1), None);
         assert_eq!(view("thing", &[], 0), None);

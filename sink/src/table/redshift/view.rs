@@ -1,6 +1,8 @@
 //! One view over the majors of an event: a breaking change of a schema makes a new table, and who asks for the event as
 //! such still finds all of it.
 
+use headgate_schemas::names::snake_case;
+
 use super::{Table, qualified, quoted};
 use crate::table::Column;
 
@@ -36,6 +38,16 @@ pub fn union_view(schema: &str, name: &str, majors: &[&Table], tables: &[&str]) 
         qualified(schema, name),
         selects.join("\nUNION ALL\n")
     ))
+}
+
+/// What the view over these majors of an event is called: the event in snake case. Where that is the table of one of them,
+/// as with the first major of a track call, `_all` stands behind it.
+pub fn view_name(event: &str, majors: &[&Table]) -> String {
+    let name = snake_case(event);
+    match majors.iter().any(|table| table.name() == name) {
+        true => format!("{name}_all"),
+        false => name,
+    }
 }
 
 /// `DROP VIEW` for a view that may be there.
