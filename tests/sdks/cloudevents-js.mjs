@@ -8,7 +8,7 @@ const { CloudEvent, HTTP, Mode, emitterFor } = sdk('cloudevents')
 const SOURCE = '/tests/cloudevents-js'
 
 const events = (mode) =>
-  calls('cloudevents.json').map(({ id, data, ...attributes }, index) => {
+  calls('events.json').map(({ id, data, ...attributes }, index) => {
     const event = {
       id: `${id}-${mode}`,
       type: 'sdk_event',

@@ -19,7 +19,7 @@ BATCH = {"content-type": "application/cloudevents-batch+json"}
 
 def events(mode, seed):
     """The events to send in this mode."""
-    for index, call in enumerate(calls("cloudevents.json", seed)):
+    for index, call in enumerate(calls("events.json", seed)):
         data = call.pop("data")
         # Not what HTTP's headers could hold as it is: the SDK has to encode it.
         subject = {"subject": f"sübject {index} %"} if "subject" in call else {}

@@ -26,6 +26,17 @@ if (!seed) {
 // The calls of a file here; ids are other ones for another seed.
 export const calls = (name) => JSON.parse(readFileSync(join(here, name), 'utf8').replaceAll('{seed}', seed))
 
+// Some hundred calls more, which no SDK sends in one request.
+export const batches = () =>
+  Array.from({ length: 250 }, (_, index) => ({
+    type: 'track',
+    messageId: `${seed}-many-${index}`,
+    userId: `u-${index % 7}`,
+    event: 'One of Many',
+    properties: { index, text: 'x'.repeat(index) },
+    timestamp: new Date(Date.UTC(2026, 10, 22, 20, 8, 0, index)).toISOString(),
+  }))
+
 // Notes what was given to the SDK.
 export const given = (call) => console.log(JSON.stringify(call))
 

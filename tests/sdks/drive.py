@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 import threading
+from datetime import datetime, timedelta, timezone
 
 DEADLINE_S = 60
 
@@ -25,6 +26,22 @@ def calls(name, seed):
     """The calls of a file here; ids are other ones for another seed."""
     text = (pathlib.Path(__file__).parent / name).read_text(encoding="utf-8")
     return json.loads(text.replace("{seed}", seed))
+
+
+def batches(seed):
+    """Some hundred calls more, which no SDK sends in one request."""
+    start = datetime(2026, 11, 22, 20, 8, tzinfo=timezone.utc)
+    return [
+        {
+            "type": "track",
+            "messageId": f"{seed}-many-{index}",
+            "userId": f"u-{index % 7}",
+            "event": "One of Many",
+            "properties": {"index": index, "text": "x" * index},
+            "timestamp": (start + timedelta(milliseconds=index)).isoformat(timespec="milliseconds"),
+        }
+        for index in range(250)
+    ]
 
 
 def given(call):
