@@ -95,7 +95,7 @@ run_tests() {
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/deploy
     step "SDKs: what they were given is what lands" \
         env HEADGATE="$target_dir/release/headgate" HEADGATE_SDKS="$sdks_dir" \
-        timeout 900 "$venv_dir/bin/python" -m unittest discover -s tests/sdks
+        timeout 900 "$sdks_dir/venv/bin/python" -m unittest discover -s tests/sdks
     step "Airflow's DAGs" timeout 300 "$airflow_python" -m unittest discover -s tests/airflow
     step "the Terraform module" \
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/terraform

@@ -39,7 +39,7 @@ def bundle(directory):
     subprocess.run(
         [
             *("node", str(SDKS / "node_modules" / "esbuild" / "bin" / "esbuild")),
-            *(str(SOURCES / f"{name}.mjs") for name in NAMES if (SOURCES / f"{name}.mjs").exists()),
+            *(str(SOURCES / f"{name}.mjs") for name in NAMES),
             *("--bundle", "--log-level=warning", "--target=chrome110", "--define:process.env.NODE_ENV=\"production\""),
             f"--outdir={directory}",
         ],
@@ -51,17 +51,18 @@ def bundle(directory):
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
-    """The page and its scripts; `/calls.json?seed=SEED` is the calls to make."""
+    """The page and its scripts; `/calls?sdk=SDK&seed=SEED` is the calls to make."""
 
     def log_message(self, *_):
         pass
 
     def do_GET(self):
         address = urllib.parse.urlsplit(self.path)
-        if address.path != "/calls.json":
+        if address.path != "/calls":
             return super().do_GET()
-        [seed] = urllib.parse.parse_qs(address.query)["seed"]
-        body = (HERE / "calls.json").read_text(encoding="utf-8").replace("{seed}", seed).encode()
+        query = dict(urllib.parse.parse_qsl(address.query))
+        calls = HERE / ("snowplow.json" if query["sdk"] == "snowplow" else "calls.json")
+        body = calls.read_text(encoding="utf-8").replace("{seed}", query["seed"]).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -104,7 +105,12 @@ class Browser:
         return f"http://127.0.0.1:{server.server_address[1]}"
 
     def open(self, sdk, endpoint, key, seed, mode):
-        """Shows the page, and waits until it has made all calls; returns what it gave to the SDK."""
+        """Shows the page, and waits until it has made all calls; returns what it gave to the SDK. Nothing is left of a page
+        before: not what its SDK had kept, and not what was said of it.
+        """
+        self._driver.get("about:blank")
+        self._driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": self._origin, "storageTypes": "all"})
+        self.problems()
         query = urllib.parse.urlencode({"sdk": sdk, "endpoint": endpoint, "key": key, "seed": seed, "mode": mode})
         self._driver.get(f"{self._origin}/page.html?{query}")
         wait_for(f"the page's calls: {self.problems}", self._made)
@@ -122,16 +128,24 @@ class Browser:
         self._driver.get("about:blank")
         return given
 
+    def flush(self):
+        """Lets the SDK send again what failed, where it does not by itself."""
+        self._script("if (window.flush) window.flush()")
+
     def _script(self, script):
         return self._driver.execute_script(script)
 
     def problems(self):
-        """What the console says, and requests that the browser itself has refused, as for CORS, since it was last asked."""
-        found = [entry["message"] for entry in self._driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        """What the console has said since it was last asked, and what the browser itself has refused."""
+        said = [entry["message"] for entry in self._driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        return said + self.refused()
+
+    def refused(self):
+        """Requests that the browser itself has refused, as for CORS, since it was last asked."""
+        found = []
         for entry in self._driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.loadingFailed":
-                refused = message["params"].get("corsErrorStatus") or message["params"].get("blockedReason")
-                if refused:
-                    found.append(json.dumps(refused))
+            failure = message["params"] if message["method"] == "Network.loadingFailed" else {}
+            if reason := failure.get("corsErrorStatus") or failure.get("blockedReason"):
+                found.append(json.dumps(reason))
         return found

@@ -13,8 +13,9 @@ import threading
 import urllib.parse
 
 KINDS = ("429", "503", "cut before", "cut after")
-# Of an event, what names it in each protocol: an attempt is told from another request by the first name in its body.
-NAME = re.compile(rb'"(?:messageId|eid|id)"\s*:\s*"([^"]+)"')
+# What names an event in each protocol: a request is told from others by its first event.
+NAMES = [re.compile(rb'"' + name + rb'"\s*:\s*"([^"]+)"') for name in (b"messageId", b"eid", b"id")]
+NAME_IN_QUERY = re.compile(r"[?&]eid=([^&]+)")
 # Fewer than any SDK tries: @rudderstack/rudder-sdk-node gives up after the fourth.
 FAILURES_MAX = 2
 TIMEOUT_S = 30
@@ -42,16 +43,20 @@ class Faults:
         self._server.shutdown()
         self._server.server_close()
 
+    def all_happened(self):
+        """Whether each kind of trouble was made."""
+        return all(self.counts.values())
+
     def assert_all_happened(self, test):
         """Fails unless each kind of trouble was made: a test without it would prove nothing."""
-        test.assertTrue(all(self.counts.values()), self.counts)
+        test.assertTrue(self.all_happened(), self.counts)
 
-    def _trouble(self, headers, body):
-        """What is to be done to this attempt; none if it is to pass."""
+    def _trouble(self, path, headers, body):
+        """What is to be done to this attempt; none if it is to pass, as all that brings no events."""
         with contextlib.suppress(OSError, EOFError):
             body = gzip.decompress(body)
-        found = NAME.search(body)
-        name = headers.get("ce-id") or (found and found[1])
+        found = [NAME_IN_QUERY.search(path), *(name.search(body) for name in NAMES)]
+        name = headers.get("ce-id") or next((each[1] for each in found if each), None)
         if not name:
             return None
         with self._lock:
@@ -108,7 +113,7 @@ class Faults:
 
             def _serve(self):
                 body = self._body()
-                trouble = faults._trouble(self.headers, body) if self.command == "POST" else None
+                trouble = faults._trouble(self.path, self.headers, body)
                 if trouble == "cut before":
                     return self._cut()
                 if trouble in ("429", "503"):

@@ -1,8 +1,8 @@
 """What every test here needs: `headgate up` on a directory of its own, the drivers of the SDKs, and waiting for rows.
 
-    HEADGATE=target/release/headgate python3 -m unittest discover -s tests/sdks
+    HEADGATE=target/release/headgate target/sdks/venv/bin/python -m unittest discover -s tests/sdks
 
-The SDKs are where scripts/setup.sh puts them, or where HEADGATE_SDKS says.
+The SDKs are where scripts/setup.sh puts them, or where HEADGATE_SDKS says; the Python there drives the browser too.
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from drive import batches, be_bounded, calls, given
+from drive import arguments, batches, be_bounded, calls, given
 
 # What the methods name otherwise than the messages do.
 NAMES = {
@@ -18,16 +18,21 @@ MORE = [
 ]
 
 
-def drive(client, seed):
-    """Makes every call, and waits until the client has delivered all, or says that it has not."""
+def drive(client_class):
+    """Makes every call on a client, and waits until it has delivered all, or says that it has not."""
+    endpoint, write_key, seed = arguments()
     be_bounded()
+    failures = []
+    client = client_class(write_key, host=endpoint, on_error=lambda error, batch: failures.append(error))
     more = [{**call, "messageId": call["messageId"].replace("{seed}", seed)} for call in MORE]
     for call in calls("calls.json", seed) + more + batches(seed):
-        arguments = {NAMES.get(name, name): value for name, value in call.items() if name != "type"}
-        if "timestamp" in arguments:
-            arguments["timestamp"] = datetime.fromisoformat(arguments["timestamp"].replace("Z", "+00:00"))
-        queued, message = getattr(client, call["type"])(**arguments)
+        named = {NAMES.get(name, name): value for name, value in call.items() if name != "type"}
+        if "timestamp" in named:
+            named["timestamp"] = datetime.fromisoformat(named["timestamp"].replace("Z", "+00:00"))
+        queued, message = getattr(client, call["type"])(**named)
         if not queued:
             raise RuntimeError(f"the client's queue is full at {call}")
         given({**call, "messageId": message["messageId"]} | ({"userId": str(call["userId"])} if "userId" in call else {}))
     client.shutdown()
+    if failures:
+        raise failures[0]

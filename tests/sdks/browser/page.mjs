@@ -3,13 +3,14 @@
 //     /page.html?sdk=segment&endpoint=http://127.0.0.1:8080&key=KEY&seed=SEED&mode=MODE
 
 const query = new URLSearchParams(location.search)
-export const [endpoint, key, seed, mode] = ['endpoint', 'key', 'seed', 'mode'].map((name) => query.get(name))
+export const [endpoint, key, seed, mode, sdk] = ['endpoint', 'key', 'seed', 'mode', 'sdk'].map((name) => query.get(name))
 
-// Notes what was given to the SDK, for the driver to read.
-export const given = (call) => window.given.push(JSON.parse(JSON.stringify(call)))
+// Notes what was given to the SDK, for the driver to read. The browser's own name is what SDKs send, whatever they are told.
+export const given = (call) =>
+  window.given.push(JSON.parse(JSON.stringify(call, (name, value) => (name === 'userAgent' ? undefined : value))))
 
 // The calls to make.
-const calls = async () => (await (await fetch(`/calls.json?seed=${seed}`)).json())
+const calls = async () => (await (await fetch(`/calls?sdk=${sdk}&seed=${seed}`)).json())
 
 // Some calls more, which come while the page is being left.
 export const last = () =>

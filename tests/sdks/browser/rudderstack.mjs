@@ -23,9 +23,17 @@ const methods = {
   alias: (call, done) => analytics.alias(call.userId, call.previousId, options(call), done),
 }
 
+// It leaves members out that are null.
+const withoutNulls = (value) => {
+  if (Array.isArray(value)) return value.map(withoutNulls)
+  if (value === null || typeof value !== 'object') return value
+  const members = Object.entries(value).filter(([, member]) => member !== null)
+  return Object.fromEntries(members.map(([name, member]) => [name, withoutNulls(member)]))
+}
+
 const note = (call) => (message) => {
   const { messageId, userId, anonymousId, originalTimestamp } = message
-  given({ ...call, messageId, userId, anonymousId, timestamp: originalTimestamp })
+  given(withoutNulls({ ...call, messageId, userId, anonymousId, timestamp: originalTimestamp }))
 }
 
 const make = (call) =>
