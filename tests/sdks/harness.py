@@ -11,6 +11,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -71,7 +72,7 @@ class Site:
         try:
             self.endpoint = "http://" + wait_for("the addresses of headgate up", self._addresses)["gateway"]
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__(*sys.exc_info())
             raise
         return self
 
@@ -82,7 +83,9 @@ class Site:
             return json.loads((self.path / "data" / "run" / "addresses.json").read_text())
         return None
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind:
+            print(self.log()[-4000:], file=sys.stderr)
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -115,11 +118,12 @@ class Site:
         """Events that were rejected, each with its reason."""
         return self.query("SELECT reason, rejected_type, errors, payload FROM bad_events")
 
-    def wait_for_ids(self, table, ids):
+    def wait_for_ids(self, table, ids, meanwhile=lambda: None):
         """Waits until each of these events is in the table, and returns all of its rows in the order of arrival."""
         ids = set(ids)
 
         def all_there():
+            meanwhile()
             rows = self.query(f"SELECT * FROM {table} ORDER BY received_at")
             return rows if ids <= {row["event_id"] for row in rows} else None
 
