@@ -9,7 +9,7 @@ run(async () => {
   const analytics = new Analytics(writeKey, { dataPlaneUrl: endpoint, logLevel: 'error' })
   const send = (call) =>
     new Promise((resolve, reject) => {
-      const { type, timestamp, ...params } = call
+      const { type, timestamp, ...params } = structuredClone(call)
       // The callback comes when the event's batch is delivered, or given up; what it is told is the batch as it was sent.
       analytics[type]({ ...params, ...(timestamp && { timestamp: new Date(timestamp) }) }, (error, data) => {
         if (error) return reject(error)

@@ -10,7 +10,8 @@ run(async () => {
   analytics.on('error', (error) => failures.push(error))
   const send = (call) =>
     new Promise((resolve) => {
-      const { type, timestamp, ...params } = call
+      // SDKs may write into what they are given.
+      const { type, timestamp, ...params } = structuredClone(call)
       // The callback comes when the event is delivered, or given up.
       analytics[type]({ ...params, ...(timestamp && { timestamp: new Date(timestamp) }) }, (error, context) => {
         if (error) failures.push(error)

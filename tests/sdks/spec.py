@@ -1,5 +1,6 @@
 """The calls of Segment's specification, made on a client in Python: RudderStack's has the same methods."""
 
+import copy
 from datetime import datetime
 
 from drive import arguments, batches, be_bounded, calls, given
@@ -26,7 +27,8 @@ def drive(client_class):
     client = client_class(write_key, host=endpoint, on_error=lambda error, batch: failures.append(error))
     more = [{**call, "messageId": call["messageId"].replace("{seed}", seed)} for call in MORE]
     for call in calls("calls.json", seed) + more + batches(seed):
-        named = {NAMES.get(name, name): value for name, value in call.items() if name != "type"}
+        # The SDKs write into what they are given.
+        named = {NAMES.get(name, name): copy.deepcopy(value) for name, value in call.items() if name != "type"}
         if "timestamp" in named:
             named["timestamp"] = datetime.fromisoformat(named["timestamp"].replace("Z", "+00:00"))
         queued, message = getattr(client, call["type"])(**named)

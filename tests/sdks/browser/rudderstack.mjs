@@ -40,12 +40,12 @@ const make = (call) =>
   new Promise((resolve) => {
     // It has no screens.
     if (!methods[call.type]) return resolve()
-    methods[call.type](call, (message) => {
+    methods[call.type](structuredClone(call), (message) => {
       note(call)(message)
       resolve()
     })
   })
 
 run(make, () => {
-  for (const call of last()) methods[call.type](call, note(call))
+  for (const call of last()) methods[call.type](structuredClone(call), note(call))
 })

@@ -31,7 +31,8 @@ const methods = {
 }
 
 const make = async (call) => {
-  const { event } = await methods[call.type](call)
+  // It writes into what it is given.
+  const { event } = await methods[call.type](structuredClone(call))
   const { messageId, userId, anonymousId, timestamp } = event
   // Who it is from is the SDK's to say: the user whom it was told of last.
   given({ ...call, messageId, userId, anonymousId, timestamp })
@@ -41,6 +42,6 @@ run(make, () => {
   // Without a wait: there is no time left.
   for (const call of last()) {
     given(call)
-    methods[call.type](call)
+    methods[call.type](structuredClone(call))
   }
 })
