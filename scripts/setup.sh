@@ -86,6 +86,7 @@ setup_test() {
     docker compose version >/dev/null 2>&1 || install_packages docker-compose:docker-compose
     setup_promtool
     setup_airflow
+    setup_sdks
     tests/services/install.sh ceph kinesis s3s redshift
 }
 
@@ -107,6 +108,28 @@ setup_airflow() {
         --requirement tests/airflow/requirements.txt --constraint tests/airflow/constraints.txt ||
         fail "pip brought no Airflow $wanted: its output above tells why"
     cp tests/airflow/constraints.txt "$folder/constraints.txt"
+}
+
+# Sets `sdks_dir`: the SDKs whose events the tests send, and the browser that some of them run in.
+setup_sdks() {
+    sdks_dir="$target_dir/sdks"
+    install_packages node:nodejs npm:npm chromium:chromium chromedriver:chromium-driver
+    [ "$(node --version | sed 's/^v//; s/\..*//')" -ge 18 ] || fail "Node.js $(node --version) is too old: 18 or later is needed"
+    local wanted
+    wanted=$(cat tests/sdks/package-lock.json tests/sdks/requirements.txt | cksum)
+    # Written as the last step: an installation that was cut off, or is of other versions, is begun anew.
+    [ "$(cat "$sdks_dir/installed" 2>/dev/null)" != "$wanted" ] || return 0
+    say "installing the SDKs that the tests send events with"
+    rm -rf "$sdks_dir"
+    mkdir -p "$sdks_dir"
+    cp tests/sdks/package.json tests/sdks/package-lock.json "$sdks_dir"
+    npm ci --prefix "$sdks_dir" --ignore-scripts --no-audit --no-fund --silent >&2 ||
+        fail "npm brought not all packages of tests/sdks/package.json: its output above tells why"
+    # Apart from the tests' own packages: those need other versions of what these need.
+    python3 -m venv "$sdks_dir/venv"
+    "$sdks_dir/venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/sdks/requirements.txt ||
+        fail "pip brought not all packages of tests/sdks/requirements.txt: its output above tells why"
+    echo "$wanted" >"$sdks_dir/installed"
 }
 
 # Sets `promtool`. Debian packs it with the server, whose installation would start it: only the tool is unpacked.

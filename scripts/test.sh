@@ -93,6 +93,9 @@ run_tests() {
     step "the fake of Redshift" "$venv_dir/bin/python" -m unittest discover -s tests/fake-redshift/tests
     step "settings and metrics in deploy/compose" \
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/deploy
+    step "SDKs: what they were given is what lands" \
+        env HEADGATE="$target_dir/release/headgate" HEADGATE_SDKS="$sdks_dir" \
+        timeout 900 "$sdks_dir/venv/bin/python" -m unittest discover -s tests/sdks
     step "Airflow's DAGs" timeout 300 "$airflow_python" -m unittest discover -s tests/airflow
     step "the Terraform module" \
         env HEADGATE="$target_dir/release/headgate" "$venv_dir/bin/python" -m unittest discover -s tests/terraform
