@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     server::{client, values},
@@ -14,10 +14,11 @@ use super::{
 use crate::{
     kinesis::Order,
     spill::{Digest, Search},
-    testing::proxy::{Edit, Fault, Proxy, Request},
+    testing::{
+        proxy::{Fault, Proxy, Request},
+        puts::{self, THROTTLED},
+    },
 };
-
-const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
 /// Settings to write through the proxy with short waits.
 fn through(proxy: &Proxy) -> Config {
@@ -41,33 +42,8 @@ fn writes(mut plan: impl FnMut(&Request) -> Fault) -> impl FnMut(&Request) -> Fa
 }
 
 /// Of the records of a request that writes, those fail for which `code` says how; the others are passed on.
-fn some_fail(request: &Request, mut code: impl FnMut(usize) -> Option<&'static str>) -> Fault {
-    let mut asked: Value = serde_json::from_slice(&request.body).unwrap();
-    let records = asked["Records"].as_array_mut().unwrap();
-    let failed: Vec<Option<&str>> = (0..records.len()).map(&mut code).collect();
-    let mut kept = failed.iter();
-    records.retain(|_| kept.next().is_some_and(Option::is_none));
-    if records.is_empty() {
-        // A request without records is none; one that all records of fail is answered as a whole.
-        return match failed[0] {
-            Some(THROTTLED) => Fault::Answer(400, THROTTLED),
-            _ => Fault::Answer(500, "InternalFailure"),
-        };
-    }
-    Fault::Edit(Edit {
-        body: asked.to_string().into(),
-        reply: Arc::new(move |reply| {
-            let mut answer: Value = serde_json::from_slice(reply).unwrap();
-            let mut taken = answer["Records"].as_array().unwrap().clone().into_iter();
-            let all = failed.iter().map(|failed| match failed {
-                Some(code) => json!({"ErrorCode": code, "ErrorMessage": "said by the proxy"}),
-                None => taken.next().unwrap(),
-            });
-            answer["Records"] = all.collect();
-            answer["FailedRecordCount"] = failed.iter().flatten().count().into();
-            answer.to_string().into_bytes()
-        }),
-    })
+fn some_fail(request: &Request, code: impl FnMut(usize) -> Option<&'static str>) -> Fault {
+    puts::some_fail(request, code).unwrap()
 }
 
 /// SplitMix64.
