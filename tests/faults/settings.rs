@@ -14,7 +14,10 @@ pub(crate) fn of(servers: &Servers, run: &str, stream: &str, store: &str) -> Res
     let bucket = servers.s3("S3_BUCKET")?;
     let (operation_ms, store_ms) = (3 * STORE_REQUEST_MS, 4 * STORE_REQUEST_MS);
     Ok(format!(
-        r#"[gateway]
+        r#"[log]
+filter = "info,headgate_stream=debug"
+
+[gateway]
 listen = "127.0.0.1:0"
 admin.listen = "127.0.0.1:0"
 

@@ -351,3 +351,35 @@ async fn values_whose_fate_is_open_are_found_as_often_as_they_are_there() {
         assert_eq!(found, [(wanted[0], 2), (wanted[1], 1)].into());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kinesis: ./headgate.sh test"]
+async fn values_whose_fate_is_open_are_found_while_others_go_on_writing() {
+    let server = Server::local();
+    let config = config(server.endpoint());
+    let topic = new_topic("events");
+    let began_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let primary = opened(&config, &Registry::new()).await;
+    let primary = primary.primary(&[]).await.unwrap();
+    append(primary.as_ref(), vec![record(&topic, "k", "once")]).await;
+    let others = writer(&config, std::slice::from_ref(&topic)).await.unwrap();
+    let written = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&written);
+    let of_others = topic.clone();
+    let writing = tokio::spawn(async move {
+        loop {
+            append(others.as_ref(), numbered(&of_others, "other", 0..10)).await;
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    until("others write", || written.load(Ordering::Relaxed) > 0).await;
+    let wanted = Digest::of(b"once");
+    let search = Search {
+        topics: vec![topic],
+        since_ms: i64::try_from(began_ms).unwrap(),
+        wanted: [wanted].into(),
+    };
+    let found = tokio::time::timeout(PATIENCE, primary.find(search)).await;
+    writing.abort();
+    assert_eq!(found.expect("an end").unwrap(), [(wanted, 1)].into());
+}
