@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::kind::{Kind, Pair, Role, Stream};
 use crate::landed;
-use crate::schedule::{KINESIS_REQUEST_MS, PRODUCE_MS, Planned, Schedule};
+use crate::schedule::{KINESIS_PRODUCE_MS, Planned, Schedule};
 use crate::site::Site;
 use crate::streams;
 
@@ -17,14 +17,15 @@ use crate::streams;
 const LANDING: Duration = Duration::from_secs(60);
 
 /// Between two looks at what has landed.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_secs(1);
 
-/// An answer that is lost by a fault may belong to a request so long before it, and be missed so long after it.
-const AROUND_MS: i64 = KINESIS_REQUEST_MS as i64;
+/// An answer that a fault takes away may be of a request that arrived so long before it, and one that is held up may arrive so
+/// long after it.
+const AROUND_MS: i64 = 1_500;
 
 /// What a writer sends again it sends within `produce_deadline_ms`; the rest is for the request to arrive. What the spill
 /// sends it has looked for before, which takes longer.
-const APART_MS_MAX: i64 = PRODUCE_MS as i64 + 1_000;
+const APART_MS_MAX: i64 = KINESIS_PRODUCE_MS as i64 + 1_000;
 
 /// So many offenders are named.
 const NAMES_MAX: usize = 5;

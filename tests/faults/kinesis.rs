@@ -6,11 +6,12 @@ use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::chance::Chance;
 use crate::kind::{Kind, Role};
 use crate::link::{Link, Mode};
-use crate::proxy::{Fault, Proxy, Request};
+use crate::proxy::{Edit, Fault, Proxy, Request};
 use crate::puts::{FAILED, THROTTLED, some_fail};
 use crate::schedule::Schedule;
 
@@ -19,6 +20,9 @@ const EXPIRED: &str = "ExpiredIteratorException";
 
 /// What Kinesis says when it is asked about streams too often.
 const ASKED_TOO_OFTEN: &str = "LimitExceededException";
+
+/// No more records of Kinesis come at once.
+pub(crate) const PAGE_RECORDS: u64 = 60;
 
 /// A run's proxies in front of Kinesis.
 pub(crate) struct Kinesis {
@@ -34,7 +38,10 @@ impl Kinesis {
         let proxy = Proxy::start(endpoint).await?;
         let faults = Arc::new(KinesisFaults::new(schedule.seed));
         let plan = Arc::clone(&faults);
-        proxy.plan(move |request| plan.decide(request));
+        proxy.plan(move |request| match plan.decide(request) {
+            Fault::None => small_page(request),
+            fault => fault,
+        });
         let behind: SocketAddr = proxy.endpoint().trim_start_matches("http://").parse()?;
         let mut links = Vec::new();
         for _ in 0..schedule.gateways + schedule.sinks {
@@ -111,6 +118,20 @@ impl KinesisFaults {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is read comes in small pages, as it may: the server hands a megabyte out in a third of a second, in which it does nothing
+/// else, and who waits for it gives up and asks again.
+fn small_page(request: &Request) -> Fault {
+    let asked = serde_json::from_slice::<Value>(&request.body).ok();
+    let Some(mut asked) = asked.filter(|_| request.operation == "GetRecords") else {
+        return Fault::None;
+    };
+    asked["Limit"] = PAGE_RECORDS.into();
+    Fault::Edit(Edit {
+        body: asked.to_string().into(),
+        reply: Arc::new(<[u8]>::to_vec),
+    })
 }
 
 fn meet(kind: Kind, request: &Request, chance: &mut Chance) -> Fault {

@@ -13,11 +13,11 @@ pub(crate) const SESSION_MS: u64 = 3_000;
 /// with the default of 15 s.
 pub(crate) const STORE_REQUEST_MS: u64 = 2_500;
 
-/// How long a gateway tries to write a record; what comes back later is for the spill.
-pub(crate) const PRODUCE_MS: u64 = 3_000;
+/// How long a gateway tries to write a record to Kinesis; what comes back later is for the spill.
+pub(crate) const KINESIS_PRODUCE_MS: u64 = 6_000;
 
 /// How long one request to Kinesis may take.
-pub(crate) const KINESIS_REQUEST_MS: u64 = 2_000;
+pub(crate) const KINESIS_REQUEST_MS: u64 = 4_000;
 
 /// The most nodes of a role, brokers included.
 pub(crate) const NODES_MAX: usize = 3;
@@ -102,7 +102,8 @@ impl Schedule {
             .into_iter()
             .map(|kind| planned(kind, (gateways, sinks), load, &mut chance))
             .collect();
-        let rate_per_s = chance.between(300, 1_000);
+        let (least, most) = rates_per_s(stream);
+        let rate_per_s = chance.between(least, most);
         let warehouse = seed.is_multiple_of(WAREHOUSE_EACH).then(|| {
             let (by, kinds) = of_warehouse(seed / WAREHOUSE_EACH, &mut chance);
             faults.extend(
@@ -180,6 +181,15 @@ fn of_warehouse(number: u64, chance: &mut Chance) -> (By, Vec<Kind>) {
     };
     kinds.push(Kind::Kill(Role::Sink));
     (by, kinds)
+}
+
+/// Events a second: from, and up to. The server of Kinesis hands a megabyte out in a third of a second, in which it does nothing
+/// else.
+fn rates_per_s(stream: Stream) -> (u64, u64) {
+    match stream {
+        Stream::Kafka => (300, 1_000),
+        Stream::Kinesis => (100, 400),
+    }
 }
 
 /// How long a fault lasts, in ms: from, and up to.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::schedule::{KINESIS_REQUEST_MS, PRODUCE_MS, SESSION_MS, STORE_REQUEST_MS};
+use crate::schedule::{KINESIS_PRODUCE_MS, KINESIS_REQUEST_MS, SESSION_MS, STORE_REQUEST_MS};
 use crate::servers::Servers;
 use crate::streams;
 
@@ -14,10 +14,7 @@ pub(crate) fn of(servers: &Servers, run: &str, stream: &str, store: &str) -> Res
     let bucket = servers.s3("S3_BUCKET")?;
     let (operation_ms, store_ms) = (3 * STORE_REQUEST_MS, 4 * STORE_REQUEST_MS);
     Ok(format!(
-        r#"[log]
-filter = "info,headgate_stream=debug"
-
-[gateway]
+        r#"[gateway]
 listen = "127.0.0.1:0"
 admin.listen = "127.0.0.1:0"
 
@@ -57,7 +54,7 @@ kind = "kafka"
 bootstrap_servers = {bootstrap:?}
 group = "{run}"
 session_timeout_ms = {SESSION_MS}
-produce_deadline_ms = {PRODUCE_MS}
+produce_deadline_ms = 3000
 request_deadline_ms = 3000
 metadata_interval_ms = 1000
 probe_interval_ms = 200
@@ -69,7 +66,8 @@ properties."socket.timeout.ms" = "4000"
     )
 }
 
-/// Kinesis as the stream: of a run's own name, so that no seed lands another one's events.
+/// Kinesis as the stream: of a run's own name, so that no seed lands another one's events. The server is busy for some 10 ms
+/// with each request, so there are fewer of them than by default.
 pub(crate) fn kinesis(run: &str, endpoint: &str) -> String {
     let (events, bad_events) = (
         streams::name(run, "events"),
@@ -81,12 +79,13 @@ kind = "kinesis"
 
 [kinesis]
 endpoint = "{endpoint}"
-produce_deadline_ms = {PRODUCE_MS}
+linger_ms = 300
+produce_deadline_ms = {KINESIS_PRODUCE_MS}
 request_timeout_ms = {KINESIS_REQUEST_MS}
 request_deadline_ms = 3000
 connect_timeout_ms = 1000
 backoff_max_ms = 1000
-shards_interval_ms = 1000
+shards_interval_ms = 3000
 probe_interval_ms = 200
 
 [kinesis.streams]
@@ -96,9 +95,13 @@ names.events = "{events}"
 names.bad_events = "{bad_events}"
 
 [kinesis.read]
+interval_ms = 1000
 member_interval_ms = 300
 member_silence_ms_max = {SESSION_MS}
-shards_interval_ms = 1000
+shards_interval_ms = 3000
+
+[spill]
+clock_slack_ms = 2000
 "#
     )
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use crate::kinesis::PAGE_RECORDS;
 use crate::servers::Servers;
 
 /// The topics that are written to.
@@ -90,7 +91,12 @@ async fn read(
     let mut iterator = asked["ShardIterator"].clone();
     let keys = keys(shard)?;
     while !iterator.is_null() {
-        let read = ask(servers, "GetRecords", json!({"ShardIterator": iterator})).await?;
+        let read = ask(
+            servers,
+            "GetRecords",
+            json!({"ShardIterator": iterator, "Limit": PAGE_RECORDS}),
+        )
+        .await?;
         let records = read["Records"].as_array().context("no records")?;
         for record in records {
             let arrived_s = &record["ApproximateArrivalTimestamp"];
