@@ -56,7 +56,7 @@ pub(crate) async fn proof(site: &Site<'_>, schedule: &Schedule, lasted: &[Lasted
     let several = copies.iter().filter(|(_, arrived)| arrived.len() > 1);
     let without_reason: Vec<_> = several
         .clone()
-        .filter(|(_, arrived)| !has_reason(arrived, &open))
+        .filter(|(_, arrived)| !schedule.busy && !has_reason(arrived, &open))
         .take(NAMES_MAX)
         .collect();
     ensure!(
@@ -65,7 +65,7 @@ pub(crate) async fn proof(site: &Site<'_>, schedule: &Schedule, lasted: &[Lasted
     );
     let late: Vec<_> = several
         .clone()
-        .filter(|(_, arrived)| bounded && span_ms(arrived) > APART_MS_MAX)
+        .filter(|(_, arrived)| !schedule.busy && bounded && span_ms(arrived) > APART_MS_MAX)
         .take(NAMES_MAX)
         .collect();
     ensure!(

@@ -75,6 +75,10 @@ struct Arguments {
     /// How many seeds run side by side, each with servers of its own: they wait most of the time
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=8))]
     lanes: u64,
+    /// The machine has much else to do: a server that stalls loses answers too, so that nobody is asked why an event was
+    /// written to Kinesis again
+    #[arg(long)]
+    busy: bool,
     /// Prints the schedules and runs nothing
     #[arg(long)]
     dry_run: bool,
@@ -117,7 +121,10 @@ impl Arguments {
         let seeds = all.into_iter().filter(chosen);
         let load = Duration::from_secs(self.seconds);
         seeds
-            .map(|seed| Schedule::of(stream, seed, load, spills))
+            .map(|seed| Schedule {
+                busy: self.busy,
+                ..Schedule::of(stream, seed, load, spills)
+            })
             .collect()
     }
 }

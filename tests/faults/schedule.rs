@@ -78,6 +78,8 @@ pub(crate) struct Schedule {
     /// The sinks load a warehouse too.
     pub(crate) warehouse: Option<By>,
     pub(crate) faults: Vec<Planned>,
+    /// Answers may be lost at any time.
+    pub(crate) busy: bool,
 }
 
 impl Schedule {
@@ -123,6 +125,7 @@ impl Schedule {
             load,
             warehouse,
             faults,
+            busy: false,
         }
     }
 
