@@ -4,7 +4,7 @@
 #   ./headgate.sh test            installs what is missing, and runs every check and test
 # and, for work on Headgate:
 #   ./headgate.sh build           installs what is missing and builds the release binary
-#   ./headgate.sh faults          breaks everything in turn around real servers, and proves what has landed (--seeds, --seed)
+#   ./headgate.sh faults          breaks everything in turn around real servers, and proves what has landed (--stream, --seeds, --seed)
 #   ./headgate.sh bench           reproduces the figures of docs/performance.md
 #   ./headgate.sh services DIR [redshift|kinesis]    runs Kafka and an S3 server on this machine, their data in DIR, without Docker
 # Works on Debian and Ubuntu; elsewhere, install a C compiler, git, curl and Rust yourself first.
@@ -40,7 +40,7 @@ main() {
         faults)
             source scripts/setup.sh
             setup_build
-            setup_services redshift
+            setup_services kinesis redshift
             cargo test --locked --release --package headgate --test faults -- --include-ignored "$@"
             ;;
         bench)

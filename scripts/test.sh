@@ -4,6 +4,9 @@ passed=0
 failed=0
 skipped=0
 
+# Of the fault suite's seeds over Kinesis so many are run, the first ones.
+kinesis_seeds=3
+
 # step NAME COMMAND...: runs one check that has no test count of its own; it counts as one test.
 step() {
     local name="$1"
@@ -30,20 +33,33 @@ build_tests() {
 
 # run_built LIST: runs them all, and adds their counts to ours.
 run_built() {
-    local log folder executable
+    local folder executable
     if [ ! -s "$1" ]; then
         printf 'FAILED: the tests could not be built\n' >&2
         failed=$((failed + 1))
         return
     fi
-    log=$(mktemp)
     while IFS=$'\t' read -r folder executable; do
-        say "${executable##*/}"
-        if ! (cd "$folder" && "$executable" --include-ignored </dev/null) 2>&1 | tee "$log"; then
-            grep -q '^test result: FAILED' "$log" || failed=$((failed + 1))
-        fi
-        add_counts "$log"
+        case "${executable##*/}" in
+            faults-*)
+                run_executable "$folder" "$executable" --stream kafka
+                run_executable "$folder" "$executable" --stream kinesis --seeds "$kinesis_seeds" --busy
+                ;;
+            *) run_executable "$folder" "$executable" ;;
+        esac
     done <"$1"
+}
+
+# run_executable FOLDER EXECUTABLE ARGS...: runs one of them.
+run_executable() {
+    local log folder="$1" executable="$2"
+    shift 2
+    log=$(mktemp)
+    say "${executable##*/}${*:+ $*}"
+    if ! (cd "$folder" && "$executable" --include-ignored "$@" </dev/null) 2>&1 | tee "$log"; then
+        grep -q '^test result: FAILED' "$log" || failed=$((failed + 1))
+    fi
+    add_counts "$log"
     rm -f "$log"
 }
 

@@ -5,15 +5,17 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
+use crate::copies::{Lasted, now_ms};
+use crate::kind::{Kind, Pair, Role};
 use crate::link::{Link, Mode, Swallowed};
 use crate::node::Node;
-use crate::schedule::{Kind, Pair, Planned, Role};
+use crate::schedule::Planned;
 use crate::site::Site;
-use crate::warehouse;
+use crate::{streams, warehouse};
 
 /// How far a clock jumps, in s.
 const HOUR_S: i64 = 3_600;
@@ -24,72 +26,53 @@ const WAREHOUSE_TIMES_MAX: u64 = 8;
 /// Between two cuts of the same connections.
 const CUT_INTERVAL: Duration = Duration::from_millis(700);
 
-/// Waits for the fault's time, carries it out and heals it; returns how often it struck.
-pub(crate) async fn inject(site: &Site<'_>, fault: &Planned, began: Instant) -> Result<u64> {
+/// How many shards the events' stream gets while shards are split and merged, one after the other.
+const SHARDS: [u64; 2] = [4, 3];
+
+/// Waits for the fault's time, carries it out and heals it; returns how often it struck, and when it really was.
+pub(crate) async fn inject(
+    site: &Site<'_>,
+    fault: &Planned,
+    began: Instant,
+) -> Result<(u64, Lasted)> {
     sleep_until(began + fault.at).await;
+    let from = now_ms();
     let struck = strike(site, fault).await;
-    struck.with_context(|| format!("while injecting: {}", fault.kind))
+    let struck = struck.with_context(|| format!("while injecting: {}", fault.kind))?;
+    Ok((struck, (from, now_ms())))
 }
 
 async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
-    let broker = || vec![(fault.node + 1).to_string()];
     match fault.kind {
-        Kind::Kill(Role::Broker) => {
-            site.servers.kafka("kill", broker()).await?;
+        Kind::Kill(Role::Broker) => broker(site, fault, ("kill", "restart")).await,
+        Kind::Pause(Role::Broker) => broker(site, fault, ("pause", "cont")).await,
+        Kind::Kill(_) | Kind::Pause(_) | Kind::Roll(_) | Kind::Clock(_) => {
+            on_processes(site, fault).await
+        }
+        Kind::Cut(_)
+        | Kind::Delay(_)
+        | Kind::HalfOpen(_)
+        | Kind::Away(_)
+        | Kind::SpillFull(_)
+        | Kind::WarehouseAway => on_connections(site, fault).await,
+        Kind::RecordsFail
+        | Kind::RepliesLost
+        | Kind::IteratorsExpire
+        | Kind::WritesThrottled
+        | Kind::ReadsThrottled
+        | Kind::KinesisErrors => {
+            let kinesis = site.kinesis.as_ref();
+            let kinesis = kinesis.context("a fault of Kinesis, which is not there")?;
+            kinesis.faults.begin(fault.kind);
             sleep(fault.lasts).await;
-            site.servers.kafka("restart", broker()).await?;
+            Ok(kinesis.faults.end(fault.kind))
         }
-        Kind::Pause(Role::Broker) => {
-            site.servers.kafka("pause", broker()).await?;
+        Kind::Reshard => {
+            let [first, second] = SHARDS;
+            streams::reshard(site.servers, &site.run()?, first).await?;
             sleep(fault.lasts).await;
-            site.servers.kafka("cont", broker()).await?;
-        }
-        Kind::Kill(role) => node(site, role, fault.node)?.kill_for(fault.lasts).await?,
-        Kind::Pause(role) => node(site, role, fault.node)?.pause_for(fault.lasts).await?,
-        Kind::Roll(role) => {
-            let nodes = nodes(site, role);
-            for node in nodes {
-                node.restart(fault.lasts).await?;
-            }
-            return Ok(nodes.len() as u64);
-        }
-        Kind::Cut(pair) => return Ok(cut(&links(site, pair, fault), fault.lasts).await),
-        Kind::Delay(pair) => {
-            // From what is hardly felt to what is longer than most deadlines are patient.
-            let delay = Duration::from_millis(20 << (fault.chance % 7));
-            hold(&links(site, pair, fault), Mode::Delay(delay), fault.lasts).await;
-        }
-        Kind::HalfOpen(pair) => {
-            let swallowed = match fault.chance % 2 {
-                0 => Swallowed::Both,
-                _ => Swallowed::Replies,
-            };
-            hold(
-                &links(site, pair, fault),
-                Mode::Swallow(swallowed),
-                fault.lasts,
-            )
-            .await;
-        }
-        Kind::KafkaAway => {
-            let gateways = 0..site.gateways.len();
-            let links: Vec<&Link> = gateways
-                .flat_map(|n| site.servers.links(Role::Gateway, n))
-                .collect();
-            hold(&links, Mode::Refuse, fault.lasts).await;
-        }
-        Kind::SpillFull => {
-            let filler = node(site, Role::Gateway, fault.node)?
-                .dir
-                .join("data/filler");
-            fill(&filler)?;
-            let links: Vec<&Link> = site
-                .servers
-                .links(Role::Gateway, fault.node)
-                .iter()
-                .collect();
-            hold(&links, Mode::Refuse, fault.lasts).await;
-            fs::remove_file(&filler)?;
+            streams::reshard(site.servers, &site.run()?, second).await?;
+            Ok(SHARDS.len() as u64)
         }
         Kind::StoreErrors
         | Kind::StoreSlowDown
@@ -98,11 +81,7 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
         | Kind::StoreSlow => {
             site.store.begin(fault.kind);
             sleep(fault.lasts).await;
-            return Ok(site.store.end(fault.kind));
-        }
-        Kind::WarehouseAway => {
-            let links: Vec<&Link> = site.warehouse_links.iter().collect();
-            hold(&links, Mode::Refuse, fault.lasts).await;
+            Ok(site.store.end(fault.kind))
         }
         Kind::WarehouseReplies
         | Kind::WarehouseThrottles
@@ -115,7 +94,33 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
             let rule = warehouse::strike(site.servers, by, fault.kind, times).await?;
             site.rules.lock().await.push((*fault, rule));
             // How often it strikes is known in the end.
-            return Ok(0);
+            Ok(0)
+        }
+    }
+}
+
+async fn broker(
+    site: &Site<'_>,
+    fault: &Planned,
+    (down, up): (&'static str, &'static str),
+) -> Result<u64> {
+    let broker = || vec![(fault.node + 1).to_string()];
+    site.servers.kafka(down, broker()).await?;
+    sleep(fault.lasts).await;
+    site.servers.kafka(up, broker()).await?;
+    Ok(1)
+}
+
+async fn on_processes(site: &Site<'_>, fault: &Planned) -> Result<u64> {
+    match fault.kind {
+        Kind::Kill(role) => node(site, role, fault.node)?.kill_for(fault.lasts).await?,
+        Kind::Pause(role) => node(site, role, fault.node)?.pause_for(fault.lasts).await?,
+        Kind::Roll(role) => {
+            let nodes = nodes(site, role);
+            for node in nodes {
+                node.restart(fault.lasts).await?;
+            }
+            return Ok(nodes.len() as u64);
         }
         Kind::Clock(role) => {
             let file = node(site, role, fault.node)?.clock();
@@ -124,6 +129,47 @@ async fn strike(site: &Site<'_>, fault: &Planned) -> Result<u64> {
             sleep(fault.lasts).await;
             clock::set(&file, 0)?;
         }
+        kind => bail!("{kind} is no fault of a process"),
+    }
+    Ok(1)
+}
+
+async fn on_connections(site: &Site<'_>, fault: &Planned) -> Result<u64> {
+    let lasts = fault.lasts;
+    match fault.kind {
+        Kind::Cut(pair) => return Ok(cut(&links(site, pair, fault), lasts).await),
+        Kind::Delay(pair) => {
+            // From what is hardly felt to what is longer than most deadlines are patient.
+            let delay = Duration::from_millis(20 << (fault.chance % 7));
+            hold(&links(site, pair, fault), Mode::Delay(delay), lasts).await;
+        }
+        Kind::HalfOpen(pair) => {
+            let swallowed = match fault.chance % 2 {
+                0 => Swallowed::Both,
+                _ => Swallowed::Replies,
+            };
+            let mode = Mode::Swallow(swallowed);
+            hold(&links(site, pair, fault), mode, lasts).await;
+        }
+        Kind::Away(_) => {
+            let gateways = 0..site.gateways.len();
+            let links = gateways.flat_map(|n| site.links(Role::Gateway, n));
+            let links: Vec<&Link> = links.collect();
+            hold(&links, Mode::Refuse, lasts).await;
+        }
+        Kind::SpillFull(_) => {
+            let gateway = node(site, Role::Gateway, fault.node)?;
+            let filler = gateway.dir.join("data/filler");
+            fill(&filler)?;
+            let links: Vec<&Link> = site.links(Role::Gateway, fault.node).iter().collect();
+            hold(&links, Mode::Refuse, lasts).await;
+            fs::remove_file(&filler)?;
+        }
+        Kind::WarehouseAway => {
+            let links: Vec<&Link> = site.warehouse_links.iter().collect();
+            hold(&links, Mode::Refuse, lasts).await;
+        }
+        kind => bail!("{kind} is no fault of connections"),
     }
     Ok(1)
 }
@@ -156,11 +202,12 @@ fn node<'a>(site: &'a Site<'_>, role: Role, n: usize) -> Result<&'a Node> {
 
 /// The proxies between a pair that a fault strikes: of Kafka's brokers either one or all.
 fn links<'a>(site: &'a Site<'_>, pair: Pair, fault: &Planned) -> Vec<&'a Link> {
-    let brokers = |role| -> Vec<&'a Link> {
-        let links = site.servers.links(role, fault.node).iter();
+    let stream = |role| -> Vec<&'a Link> {
+        let links = site.links(role, fault.node);
+        let brokers = links.len() > 1;
         match usize::try_from(fault.chance / 7 % 6) {
-            Ok(broker) if broker < 3 => links.skip(broker).take(1).collect(),
-            _ => links.collect(),
+            Ok(broker) if brokers && broker < 3 => links.iter().skip(broker).take(1).collect(),
+            _ => links.iter().collect(),
         }
     };
     match pair {
@@ -171,8 +218,8 @@ fn links<'a>(site: &'a Site<'_>, pair: Pair, fault: &Planned) -> Vec<&'a Link> {
                 .into_iter()
                 .collect()
         }
-        Pair::GatewayKafka => brokers(Role::Gateway),
-        Pair::SinkKafka => brokers(Role::Sink),
+        Pair::GatewayStream(_) => stream(Role::Gateway),
+        Pair::SinkStream(_) => stream(Role::Sink),
         Pair::SinkStore => site.store_links.get(fault.node).into_iter().collect(),
         Pair::SinkWarehouse => site.warehouse_links.get(fault.node).into_iter().collect(),
     }

@@ -13,9 +13,9 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
+use crate::kind::Role;
 use crate::link::Link;
 use crate::mount::Disk;
-use crate::schedule::Role;
 
 /// How long a start or an end may take, faults included.
 const PATIENCE: Duration = Duration::from_secs(90);

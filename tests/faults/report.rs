@@ -6,22 +6,31 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::kind::{Kind, Stream};
 use crate::run::Outcome;
-use crate::schedule::{Kind, Schedule};
+use crate::schedule::Schedule;
 use crate::warehouse::Loaded;
 
-const BEGIN: &str = "<!-- measured: faults -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// The seeds that passed, and what they came to.
-#[derive(Default)]
+/// The seeds over a stream that passed, and what they came to.
 pub(crate) struct Report {
+    stream: Stream,
     seeds: Vec<(Schedule, Outcome)>,
     failed: Vec<u64>,
     took: Duration,
 }
 
 impl Report {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            seeds: Vec::new(),
+            failed: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
     pub(crate) fn passed(&mut self, schedule: &Schedule, outcome: Outcome, took: Duration) {
         self.seeds.push((schedule.clone(), outcome));
         self.took += took;
@@ -38,15 +47,19 @@ impl Report {
 
     /// The summary in Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let mut text = String::from(
-            "| fault | seeds | times | accepted | rejected | retry or unknown | lost | doubled | longest recovery, s |\n\
-             |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        let (again, rule) = match self.stream {
+            Stream::Kafka => ("", ""),
+            Stream::Kinesis => (" written again |", "---:|"),
+        };
+        let mut text = format!(
+            "| fault | seeds | times | accepted | rejected | retry or unknown | lost | doubled |{again} longest recovery, s |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|{rule}---:|\n",
         );
         let met = |kind: &Kind| {
             let mut faults = self.seeds.iter().flat_map(|(schedule, _)| &schedule.faults);
             faults.any(|fault| fault.kind == *kind)
         };
-        let kinds = Kind::ALL.into_iter().chain(Kind::WAREHOUSE);
+        let kinds = Kind::summed(self.stream).into_iter();
         for kind in kinds.filter(met) {
             let with = |(schedule, _): &&(Schedule, Outcome)| {
                 schedule.faults.iter().any(|fault| fault.kind == kind)
@@ -97,8 +110,12 @@ impl Report {
         let sum = |of: &dyn Fn(&Outcome) -> u64| -> u64 { seeds.iter().map(|(_, o)| of(o)).sum() };
         let events = |name: &str| sum(&|outcome| outcome.events.get(name).copied().unwrap_or(0));
         let recovery = seeds.iter().map(|(_, outcome)| outcome.recovery).max();
+        let again = match self.stream {
+            Stream::Kafka => String::new(),
+            Stream::Kinesis => format!(" {} |", sum(&|outcome| outcome.again)),
+        };
         text.push_str(&format!(
-            "| {name} | {} | {struck} | {} | {} | {} | {} | {} | {:.1} |\n",
+            "| {name} | {} | {struck} | {} | {} | {} | {} | {} |{again} {:.1} |\n",
             seeds.len(),
             events("accepted"),
             events("rejected"),
@@ -111,13 +128,18 @@ impl Report {
 
     /// Puts the summary between its markers.
     pub(crate) fn write(&self, page: &Path) -> Result<()> {
+        let begin = match self.stream {
+            Stream::Kafka => "<!-- measured: faults -->\n",
+            Stream::Kinesis => "<!-- measured: faults over Kinesis -->\n",
+        };
         let old = fs::read_to_string(page).with_context(|| format!("no {}", page.display()))?;
-        let parts = old.split_once(BEGIN).and_then(|(head, rest)| {
+        let parts = old.split_once(begin).and_then(|(head, rest)| {
             let (_, tail) = rest.split_once(END)?;
             Some((head, tail))
         });
-        let (head, tail) = parts.with_context(|| format!("no markers in {}", page.display()))?;
-        let new = format!("{head}{BEGIN}{}{END}{tail}", self.markdown());
+        let (head, tail) =
+            parts.with_context(|| format!("no {} in {}", begin.trim(), page.display()))?;
+        let new = format!("{head}{begin}{}{END}{tail}", self.markdown());
         fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
     }
 }

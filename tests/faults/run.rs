@@ -14,11 +14,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use crate::inject::inject;
+use crate::kind::{Kind, Stream};
 use crate::node::Node;
-use crate::schedule::{Kind, STORE_REQUEST_MS, Schedule};
+use crate::schedule::{STORE_REQUEST_MS, Schedule};
 use crate::servers::Servers;
 use crate::site::Site;
 use crate::warehouse::{self, Loaded};
+use crate::{copies, streams};
 
 /// How long after the load and the faults everything must have landed, in s.
 const LANDING_S: u64 = 90;
@@ -38,8 +40,10 @@ pub(crate) struct Outcome {
     pub(crate) events: BTreeMap<String, u64>,
     /// Events that were promised and are not there.
     pub(crate) missing: u64,
-    /// Events that are there more than once.
+    /// Events that are there more than once, and were not written more than once.
     pub(crate) double: u64,
+    /// Events that were written more than once, since an answer of Kinesis was lost.
+    pub(crate) again: u64,
     /// From the end of load and faults until everything had landed.
     pub(crate) recovery: Duration,
     /// Files that no commit named, removed at the end.
@@ -62,6 +66,9 @@ impl fmt::Display for Outcome {
             self.commits,
             self.swept
         )?;
+        if self.again > 0 {
+            write!(f, "; {} events written more than once", self.again)?;
+        }
         match self.loaded {
             Some(loaded) => write!(f, "; {} rows in {} loads", loaded.rows, loaded.loads),
             None => Ok(()),
@@ -81,9 +88,10 @@ pub(crate) async fn run(servers: &Servers, schedule: &Schedule, dir: PathBuf) ->
         .iter()
         .map(|fault| inject(&site, fault, began));
     let (ledgers, struck) = try_join(try_join_all(loads), try_join_all(faults)).await?;
+    let (struck, lasted): (Vec<u64>, Vec<copies::Lasted>) = struck.into_iter().unzip();
     site.heal();
     let healed = Instant::now();
-    let mut outcome = balance(&site, &ledgers).await?;
+    let mut outcome = balance(&site, schedule.stream, &ledgers).await?;
     outcome.recovery = healed.elapsed().saturating_sub(SETTLE);
     outcome.struck = struck;
     if schedule.warehouse.is_some() {
@@ -100,6 +108,9 @@ pub(crate) async fn run(servers: &Servers, schedule: &Schedule, dir: PathBuf) ->
         node.lives().await?;
     }
     try_join_all(site.gateways.iter().map(Node::stop)).await?;
+    if schedule.stream == Stream::Kinesis {
+        outcome.again = copies::proof(&site, schedule, &lasted).await?;
+    }
     try_join_all(site.sinks.iter().map(Node::stop)).await?;
     if schedule
         .faults
@@ -171,8 +182,9 @@ impl Drop for Running {
     }
 }
 
-/// Proves the ledgers together against what has landed.
-async fn balance(site: &Site<'_>, ledgers: &[PathBuf]) -> Result<Outcome> {
+/// Proves the ledgers together against what has landed. Over Kinesis an event may be there more than once: whether it may so
+/// often is proved by what was written.
+async fn balance(site: &Site<'_>, stream: Stream, ledgers: &[PathBuf]) -> Result<Outcome> {
     let mut command = site.client()?;
     command.args(["loadtest", "--json", "--wait", &LANDING_S.to_string()]);
     for ledger in ledgers {
@@ -186,14 +198,19 @@ async fn balance(site: &Site<'_>, ledgers: &[PathBuf]) -> Result<Outcome> {
     for (name, count) in balance["outcomes"].as_object().into_iter().flatten() {
         let of = |key: &str| count[key].as_u64().unwrap_or(0);
         outcome.missing += of("missing");
-        outcome.double += of("double");
+        if stream == Stream::Kafka {
+            outcome.double += of("double");
+        }
         sent += of("events");
         outcome.events.insert(name.clone(), of("events"));
     }
-    ensure!(
-        balance["balanced"] == true,
-        "the ledgers do not balance: {balance:#}"
-    );
+    let faults = balance["fault_counts"].as_object();
+    let mut faults = faults.context("a balance has faults")?.keys();
+    let balanced = match stream {
+        Stream::Kafka => balance["balanced"] == true,
+        Stream::Kinesis => faults.all(|fault| fault == "double"),
+    };
+    ensure!(balanced, "the ledgers do not balance: {balance:#}");
     let accepted = outcome.events.get("accepted").copied().unwrap_or(0);
     ensure!(
         accepted as f64 >= ACCEPTED_SHARE_MIN * sent as f64,
@@ -242,8 +259,11 @@ pub(crate) async fn output(mut command: Command, file: PathBuf) -> Result<(bool,
     Ok((output.status.success(), said))
 }
 
-/// Deletes the topics, which all seeds share, so that a seed does not land another one's events.
-pub(crate) async fn forget(servers: &Servers) -> Result<()> {
+/// Deletes Kafka's topics, which all seeds share, so that a seed does not land another one's events, or a run's streams.
+pub(crate) async fn forget(servers: &Servers, stream: Stream, run: &str) -> Result<()> {
+    if stream == Stream::Kinesis {
+        return streams::delete(servers, run).await;
+    }
     let arguments = ["TopicCommand", "--delete", "--topic", "events|bad_events"];
     let deleted = servers.kafka("tool", arguments.map(str::to_owned).to_vec());
     deleted.await.context("cannot delete the topics")

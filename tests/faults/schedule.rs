@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::chance::Chance;
+use crate::kind::{By, Kind, Pair, Role, Stream};
 
 /// How long a sink may be silent before its partitions go to others. A pause lasts longer.
 pub(crate) const SESSION_MS: u64 = 3_000;
@@ -12,11 +13,23 @@ pub(crate) const SESSION_MS: u64 = 3_000;
 /// with the default of 15 s.
 pub(crate) const STORE_REQUEST_MS: u64 = 2_500;
 
+/// How long a gateway tries to write a record to Kinesis; what comes back later is for the spill.
+pub(crate) const KINESIS_PRODUCE_MS: u64 = 6_000;
+
+/// How long one request to Kinesis may take.
+pub(crate) const KINESIS_REQUEST_MS: u64 = 4_000;
+
 /// The most nodes of a role, brokers included.
 pub(crate) const NODES_MAX: usize = 3;
 
-/// Faults of a run. The first one's kind goes round with the seed, so that consecutive seeds have all.
+/// Faults of a run over Kafka. The first one's kind goes round with the seed, so that consecutive seeds have all.
 const FAULTS: usize = 3;
+
+/// Faults of a run over Kinesis that are of Kinesis itself, the first of which goes round likewise.
+const KINESIS_FAULTS: usize = 2;
+
+/// How far apart in their list the kinds of the two other faults of a run over Kinesis are; both go round.
+const AROUND_APART: u64 = 12;
 
 /// Faults of the warehouse in a run that has one, beside the others and a killed sink. The first one's kind goes round with
 /// the seeds that have one.
@@ -24,192 +37,6 @@ const WAREHOUSE_FAULTS: usize = 2;
 
 /// Each seed that is a multiple of this has a warehouse.
 const WAREHOUSE_EACH: u64 = 3;
-
-/// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Gateway,
-    Sink,
-    Broker,
-}
-
-/// Two parties and the connections between them, which lead through a proxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pair {
-    ClientGateway,
-    GatewayKafka,
-    SinkKafka,
-    SinkStore,
-    SinkWarehouse,
-}
-
-/// How the warehouse is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    DataApi,
-    Postgres,
-}
-
-/// A kind of fault: a line of the summary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// SIGKILL, and a start after a while.
-    Kill(Role),
-    /// SIGSTOP, and SIGCONT after a while.
-    Pause(Role),
-    /// One after the other: SIGTERM, a good end, and a start.
-    Roll(Role),
-    /// Connections are reset, now and then.
-    Cut(Pair),
-    /// Bytes take longer.
-    Delay(Pair),
-    /// Bytes are taken and go nowhere, and nothing says so.
-    HalfOpen(Pair),
-    /// All gateways' connections to Kafka are refused.
-    KafkaAway,
-    /// The same for one gateway, and the disk that it would spill to is full.
-    SpillFull,
-    /// A share of the requests is answered 500 before the store sees them.
-    StoreErrors,
-    /// The same with 503 SlowDown.
-    StoreSlowDown,
-    /// A share of the creates is carried out and said to have met an object: what a retry hears.
-    StoreExists,
-    /// A share of the creates is carried out, and the connection reset instead of a reply.
-    StoreUnclear,
-    /// A share of the requests takes longer than a client waits.
-    StoreSlow,
-    /// A process's clock is an hour off.
-    Clock(Role),
-    /// All sinks' connections to the warehouse are refused.
-    WarehouseAway,
-    /// Transactions are committed, and the reply is lost.
-    WarehouseReplies,
-    /// The Data API is called too often, it says.
-    WarehouseThrottles,
-    /// A session ends in the middle of a COPY.
-    WarehouseSession,
-    /// Transactions conflict with others.
-    WarehouseConflicts,
-}
-
-impl Kind {
-    /// Every kind, in the order of the summary.
-    pub(crate) const ALL: [Kind; 29] = [
-        Kind::Kill(Role::Gateway),
-        Kind::Kill(Role::Sink),
-        Kind::Kill(Role::Broker),
-        Kind::Pause(Role::Gateway),
-        Kind::Pause(Role::Sink),
-        Kind::Pause(Role::Broker),
-        Kind::Roll(Role::Gateway),
-        Kind::Roll(Role::Sink),
-        Kind::Cut(Pair::ClientGateway),
-        Kind::Cut(Pair::GatewayKafka),
-        Kind::Cut(Pair::SinkKafka),
-        Kind::Cut(Pair::SinkStore),
-        Kind::Delay(Pair::ClientGateway),
-        Kind::Delay(Pair::GatewayKafka),
-        Kind::Delay(Pair::SinkKafka),
-        Kind::Delay(Pair::SinkStore),
-        Kind::HalfOpen(Pair::ClientGateway),
-        Kind::HalfOpen(Pair::GatewayKafka),
-        Kind::HalfOpen(Pair::SinkKafka),
-        Kind::HalfOpen(Pair::SinkStore),
-        Kind::KafkaAway,
-        Kind::SpillFull,
-        Kind::StoreErrors,
-        Kind::StoreSlowDown,
-        Kind::StoreExists,
-        Kind::StoreUnclear,
-        Kind::StoreSlow,
-        Kind::Clock(Role::Gateway),
-        Kind::Clock(Role::Sink),
-    ];
-
-    /// Every kind that is of the warehouse, in the order of the summary.
-    pub(crate) const WAREHOUSE: [Kind; 8] = [
-        Kind::WarehouseAway,
-        Kind::WarehouseReplies,
-        Kind::WarehouseThrottles,
-        Kind::WarehouseSession,
-        Kind::WarehouseConflicts,
-        Kind::Cut(Pair::SinkWarehouse),
-        Kind::Delay(Pair::SinkWarehouse),
-        Kind::HalfOpen(Pair::SinkWarehouse),
-    ];
-
-    /// The kinds that there are to choose from. Without a spill nothing can fill its disk.
-    pub(crate) fn all(spills: bool) -> Vec<Self> {
-        let all = Self::ALL.into_iter();
-        all.filter(|kind| spills || *kind != Self::SpillFull)
-            .collect()
-    }
-
-    /// Whether it takes a broker out: only one at a time leaves a majority.
-    fn needs_brokers(self) -> bool {
-        matches!(self, Self::Kill(Role::Broker) | Self::Pause(Role::Broker))
-    }
-
-    /// How long it lasts, in ms: from, and up to.
-    fn lasts_ms(self) -> (u64, u64) {
-        match self {
-            Self::Kill(_) => (300, 2_500),
-            Self::Pause(Role::Sink) => (SESSION_MS + 1_500, SESSION_MS + 3_500),
-            Self::Roll(_) => (0, 500),
-            _ => (1_500, 5_000),
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kill(role) => write!(f, "kill -9, {role}"),
-            Self::Pause(Role::Sink) => write!(f, "paused beyond its session, sink"),
-            Self::Pause(role) => write!(f, "paused, {role}"),
-            Self::Roll(role) => write!(f, "rolling restart, {role}s"),
-            Self::Cut(pair) => write!(f, "connections cut, {pair}"),
-            Self::Delay(pair) => write!(f, "delay, {pair}"),
-            Self::HalfOpen(pair) => write!(f, "half-open, {pair}"),
-            Self::KafkaAway => write!(f, "Kafka refuses all gateways"),
-            Self::SpillFull => write!(f, "Kafka refuses a gateway whose spill's disk is full"),
-            Self::StoreErrors => write!(f, "S3 answers 500"),
-            Self::StoreSlowDown => write!(f, "S3 answers 503 SlowDown"),
-            Self::StoreExists => write!(f, "S3 answers 412 to a create that it carried out"),
-            Self::StoreUnclear => write!(f, "S3 resets after a create that it carried out"),
-            Self::StoreSlow => write!(f, "S3 takes twice as long as a request may"),
-            Self::Clock(role) => write!(f, "clock an hour off, {role}"),
-            Self::WarehouseAway => write!(f, "Redshift refuses all sinks"),
-            Self::WarehouseReplies => write!(f, "Redshift commits, and the reply is lost"),
-            Self::WarehouseThrottles => write!(f, "Redshift throttles"),
-            Self::WarehouseSession => write!(f, "Redshift ends a session in a COPY"),
-            Self::WarehouseConflicts => write!(f, "Redshift's transactions conflict (1023)"),
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gateway => "gateway",
-            Self::Sink => "sink",
-            Self::Broker => "broker",
-        })
-    }
-}
-
-impl fmt::Display for Pair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ClientGateway => "client and gateway",
-            Self::GatewayKafka => "gateway and Kafka",
-            Self::SinkKafka => "sink and Kafka",
-            Self::SinkStore => "sink and S3",
-            Self::SinkWarehouse => "sink and Redshift",
-        })
-    }
-}
 
 /// One fault of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,6 +68,7 @@ impl fmt::Display for Planned {
 /// A run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Schedule {
+    pub(crate) stream: Stream,
     pub(crate) seed: u64,
     pub(crate) gateways: usize,
     pub(crate) sinks: usize,
@@ -250,22 +78,25 @@ pub(crate) struct Schedule {
     /// The sinks load a warehouse too.
     pub(crate) warehouse: Option<By>,
     pub(crate) faults: Vec<Planned>,
+    /// Answers may be lost at any time.
+    pub(crate) busy: bool,
 }
 
 impl Schedule {
-    /// The schedule of a seed, under a load of so long, of these kinds.
-    pub(crate) fn of(seed: u64, load: Duration, all: &[Kind]) -> Self {
+    /// The schedule of a seed over a stream, under a load of so long. Without a spill nothing fills its disk.
+    pub(crate) fn of(stream: Stream, seed: u64, load: Duration, spills: bool) -> Self {
         let mut chance = Chance(seed);
-        let mut kinds = Vec::new();
-        let round = usize::try_from(seed.wrapping_sub(1) % all.len() as u64).unwrap_or(0);
-        kinds.push(all[round]);
-        while kinds.len() < FAULTS {
-            let kind = all[chance.below(all.len())];
-            let brokers = kind.needs_brokers() && kinds.iter().any(|kind| kind.needs_brokers());
-            if !brokers && !kinds.contains(&kind) {
-                kinds.push(kind);
+        let kinds = match stream {
+            Stream::Kafka => first_goes_round(stream, (seed, FAULTS), spills, &mut chance),
+            Stream::Kinesis => {
+                let own = (seed, KINESIS_FAULTS);
+                let mut kinds = first_goes_round(stream, own, spills, &mut chance);
+                let around = Kind::around(stream);
+                kinds.push(at_round(around, seed));
+                kinds.push(at_round(around, seed.wrapping_add(AROUND_APART)));
+                kinds
             }
-        }
+        };
         let gateways = 1 + chance.below(NODES_MAX);
         // What one sink cannot land another should be there for, more often than not.
         let sinks = (1 + chance.below(NODES_MAX + 1)).clamp(1, NODES_MAX);
@@ -273,7 +104,8 @@ impl Schedule {
             .into_iter()
             .map(|kind| planned(kind, (gateways, sinks), load, &mut chance))
             .collect();
-        let rate_per_s = chance.between(300, 1_000);
+        let (least, most) = rates_per_s(stream);
+        let rate_per_s = chance.between(least, most);
         let warehouse = seed.is_multiple_of(WAREHOUSE_EACH).then(|| {
             let (by, kinds) = of_warehouse(seed / WAREHOUSE_EACH, &mut chance);
             faults.extend(
@@ -285,6 +117,7 @@ impl Schedule {
         });
         faults.sort_by_key(|fault| fault.at);
         Self {
+            stream,
             seed,
             gateways,
             sinks,
@@ -292,15 +125,52 @@ impl Schedule {
             load,
             warehouse,
             faults,
+            busy: false,
         }
     }
+
+    /// What a run is called.
+    pub(crate) fn name(&self) -> String {
+        name(self.stream, self.seed)
+    }
+}
+
+/// What the run of a seed is called.
+pub(crate) fn name(stream: Stream, seed: u64) -> String {
+    match stream {
+        Stream::Kafka => format!("seed_{seed}"),
+        Stream::Kinesis => format!("kinesis_seed_{seed}"),
+    }
+}
+
+/// The kind whose turn it is.
+fn at_round(all: &[Kind], seed: u64) -> Kind {
+    all[usize::try_from(seed.wrapping_sub(1) % all.len() as u64).unwrap_or(0)]
+}
+
+/// So many kinds of the stream's.
+fn first_goes_round(
+    stream: Stream,
+    (seed, count): (u64, usize),
+    spills: bool,
+    chance: &mut Chance,
+) -> Vec<Kind> {
+    let all = Kind::of_stream(stream, spills);
+    let mut kinds = vec![at_round(&all, seed)];
+    while kinds.len() < count {
+        let kind = all[chance.below(all.len())];
+        let brokers = kind.needs_brokers() && kinds.iter().any(|kind| kind.needs_brokers());
+        if !brokers && !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
 }
 
 /// The faults of the run with a warehouse of that number, and how it is spoken to.
 fn of_warehouse(number: u64, chance: &mut Chance) -> (By, Vec<Kind>) {
     let all = Kind::WAREHOUSE;
-    let round = usize::try_from(number.wrapping_sub(1) % all.len() as u64).unwrap_or(0);
-    let mut kinds = vec![all[round]];
+    let mut kinds = vec![at_round(&all, number)];
     while kinds.len() < WAREHOUSE_FAULTS {
         let kind = all[chance.below(all.len())];
         if !kinds.contains(&kind) {
@@ -316,22 +186,41 @@ fn of_warehouse(number: u64, chance: &mut Chance) -> (By, Vec<Kind>) {
     (by, kinds)
 }
 
+/// Events a second: from, and up to. The server of Kinesis hands a megabyte out in a third of a second, in which it does nothing
+/// else.
+fn rates_per_s(stream: Stream) -> (u64, u64) {
+    match stream {
+        Stream::Kafka => (300, 1_000),
+        Stream::Kinesis => (100, 400),
+    }
+}
+
+/// How long a fault lasts, in ms: from, and up to.
+fn lasts_ms(kind: Kind) -> (u64, u64) {
+    match kind {
+        Kind::Kill(_) => (300, 2_500),
+        Kind::Pause(Role::Sink) => (SESSION_MS + 1_500, SESSION_MS + 3_500),
+        Kind::Roll(_) => (0, 500),
+        _ => (1_500, 5_000),
+    }
+}
+
 fn planned(
     kind: Kind,
     (gateways, sinks): (usize, usize),
     load: Duration,
     chance: &mut Chance,
 ) -> Planned {
-    let (least, most) = kind.lasts_ms();
+    let (least, most) = lasts_ms(kind);
     let lasts_ms = chance.between(least, most);
     let load_ms = u64::try_from(load.as_millis()).unwrap_or(u64::MAX);
     let latest = load_ms.saturating_sub(lasts_ms + 1_000).max(1_000);
     let nodes = match kind {
         Kind::Kill(Role::Broker) | Kind::Pause(Role::Broker) => NODES_MAX,
         Kind::Kill(Role::Sink) | Kind::Pause(Role::Sink) | Kind::Clock(Role::Sink) => sinks,
-        Kind::Cut(Pair::SinkKafka | Pair::SinkStore | Pair::SinkWarehouse)
-        | Kind::Delay(Pair::SinkKafka | Pair::SinkStore | Pair::SinkWarehouse)
-        | Kind::HalfOpen(Pair::SinkKafka | Pair::SinkStore | Pair::SinkWarehouse) => sinks,
+        Kind::Cut(Pair::SinkStream(_) | Pair::SinkStore | Pair::SinkWarehouse)
+        | Kind::Delay(Pair::SinkStream(_) | Pair::SinkStore | Pair::SinkWarehouse)
+        | Kind::HalfOpen(Pair::SinkStream(_) | Pair::SinkStore | Pair::SinkWarehouse) => sinks,
         _ => gateways,
     };
     Planned {
@@ -347,11 +236,11 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {}: {} gateways, {} sinks, {} brokers, {} events/s for {:.0} s",
+            "seed {} over {}: {} gateways, {} sinks, {} events/s for {:.0} s",
             self.seed,
+            self.stream,
             self.gateways,
             self.sinks,
-            NODES_MAX,
             self.rate_per_s,
             self.load.as_secs_f64()
         )?;

@@ -1,5 +1,5 @@
-//! Kafka with three brokers, SeaweedFS and the fake of Redshift, started once for all seeds of a lane, and the proxies in front of each broker that
-//! every node has to itself.
+//! Kafka with three brokers or a server of Kinesis, SeaweedFS and the fake of Redshift, started once for all seeds of a lane, and
+//! the proxies in front of each broker that every node has to itself.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,12 +9,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use tokio::task::spawn_blocking;
 
+use crate::kind::{Role, Stream};
 use crate::link::{Link, Mode};
-use crate::schedule::{NODES_MAX, Role};
+use crate::schedule::NODES_MAX;
 
 /// The servers of all seeds. They are stopped when they are dropped.
 pub(crate) struct Servers {
-    kafka: Service,
+    /// Kafka, or Kinesis.
+    stream: Service,
     s3: Service,
     /// The fake of Redshift, which reads from the S3 server: it is stopped before that.
     redshift: Option<Service>,
@@ -24,17 +26,19 @@ pub(crate) struct Servers {
 
 impl Servers {
     /// Starts them, their data below `dir`.
-    pub(crate) async fn start(dir: &Path, warehouse: bool) -> Result<Self> {
+    pub(crate) async fn start(dir: &Path, stream: Stream, warehouse: bool) -> Result<Self> {
         let names: Vec<String> = [Role::Gateway, Role::Sink]
             .into_iter()
             .flat_map(|role| (0..NODES_MAX).map(move |node| listener(role, node)))
             .collect();
         let mut arguments = vec![NODES_MAX.to_string()];
         arguments.extend(names.iter().cloned());
-        let (kafka, s3) = tokio::try_join!(
-            Service::start("kafka.sh", dir.join("kafka"), arguments),
-            Service::start("seaweedfs.sh", dir.join("seaweedfs"), Vec::new()),
-        )?;
+        let starting = match stream {
+            Stream::Kafka => Service::start("kafka.sh", dir.join("kafka"), arguments),
+            Stream::Kinesis => Service::start("kinesis.sh", dir.join("kinesis"), Vec::new()),
+        };
+        let s3 = Service::start("seaweedfs.sh", dir.join("seaweedfs"), Vec::new());
+        let (started, s3) = tokio::try_join!(starting, s3)?;
         let redshift = match warehouse {
             true => {
                 let s3_dir = vec![s3.dir.display().to_string()];
@@ -42,29 +46,17 @@ impl Servers {
             }
             false => None,
         };
-        let mut links = HashMap::new();
-        for name in names {
-            let outside = kafka.addresses(&format!("KAFKA_{name}"))?;
-            let behind = kafka.addresses(&format!("KAFKA_{name}_BEHIND"))?;
-            let mut opened = Vec::new();
-            for (outside, behind) in outside.into_iter().zip(behind) {
-                let link = Link::open(&outside.to_string(), Some(behind)).await;
-                opened.push(link.with_context(|| format!("cannot listen at {outside}"))?);
-            }
-            links.insert(name, opened);
-        }
+        let links = match stream {
+            Stream::Kafka => links_of_brokers(&started, names).await?,
+            // A run has proxies of its own.
+            Stream::Kinesis => HashMap::new(),
+        };
         Ok(Self {
-            kafka,
+            stream: started,
             s3,
             redshift,
             links,
         })
-    }
-
-    /// Where a node finds Kafka.
-    pub(crate) fn bootstrap(&self, role: Role, node: usize) -> Vec<String> {
-        let links = self.links(role, node).iter();
-        links.map(|link| link.address().to_string()).collect()
     }
 
     /// A node's way to each broker.
@@ -85,9 +77,14 @@ impl Servers {
         redshift.setting(name)
     }
 
+    /// A setting of Kinesis.
+    pub(crate) fn kinesis(&self, name: &str) -> Result<&str> {
+        self.stream.setting(name)
+    }
+
     /// `kafka.sh COMMAND DIR ARGUMENT...`
     pub(crate) async fn kafka(&self, command: &'static str, arguments: Vec<String>) -> Result<()> {
-        let (script, dir) = (self.kafka.script.clone(), self.kafka.dir.clone());
+        let (script, dir) = (self.stream.script.clone(), self.stream.dir.clone());
         spawn_blocking(move || run(&script, command, &dir, &arguments).map(drop)).await?
     }
 
@@ -97,6 +94,25 @@ impl Servers {
             link.set(Mode::Pass);
         }
     }
+}
+
+/// Proxies where Kafka tells its clients to come.
+async fn links_of_brokers(
+    kafka: &Service,
+    names: Vec<String>,
+) -> Result<HashMap<String, Vec<Link>>> {
+    let mut links = HashMap::new();
+    for name in names {
+        let outside = kafka.addresses(&format!("KAFKA_{name}"))?;
+        let behind = kafka.addresses(&format!("KAFKA_{name}_BEHIND"))?;
+        let mut opened = Vec::new();
+        for (outside, behind) in outside.into_iter().zip(behind) {
+            let link = Link::open(&outside.to_string(), Some(behind)).await;
+            opened.push(link.with_context(|| format!("cannot listen at {outside}"))?);
+        }
+        links.insert(name, opened);
+    }
+    Ok(links)
 }
 
 fn listener(role: Role, node: usize) -> String {

@@ -3,20 +3,23 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
 
 use crate::clock;
+use crate::kind::{By, Kind, Role, Stream};
+use crate::kinesis::Kinesis;
 use crate::link::{Link, Mode};
 use crate::mount::Disk;
 use crate::node::{Node, headgate};
 use crate::proxy::Proxy;
-use crate::schedule::{By, Kind, Planned, Role, SESSION_MS, STORE_REQUEST_MS, Schedule};
+use crate::schedule::{Planned, Schedule};
 use crate::servers::Servers;
+use crate::settings;
 use crate::store::StoreFaults;
 use crate::warehouse;
 
@@ -29,6 +32,8 @@ pub(crate) struct Site<'a> {
     pub(crate) dir: PathBuf,
     pub(crate) gateways: Vec<Node>,
     pub(crate) sinks: Vec<Node>,
+    /// The ways to Kinesis, if that is the stream.
+    pub(crate) kinesis: Option<Kinesis>,
     /// Each sink's way to the store.
     pub(crate) store_links: Vec<Link>,
     /// Each sink's way to the warehouse, if there is one.
@@ -52,11 +57,19 @@ impl<'a> Site<'a> {
         let plan = Arc::clone(&store);
         proxy.plan(move |request| plan.decide(request));
         let behind = proxy.endpoint().trim_start_matches("http://").parse()?;
+        let kinesis = match schedule.stream {
+            Stream::Kafka => None,
+            Stream::Kinesis => {
+                let endpoint = servers.kinesis("KINESIS_ENDPOINT")?;
+                Some(Kinesis::open(endpoint, schedule).await?)
+            }
+        };
         let mut site = Self {
             servers,
             dir,
             gateways: Vec::new(),
             sinks: Vec::new(),
+            kinesis,
             store_links: Vec::new(),
             warehouse_links: Vec::new(),
             warehouse: schedule.warehouse,
@@ -108,13 +121,13 @@ impl<'a> Site<'a> {
             disk: None,
         };
         fs::create_dir_all(&node.dir)?;
-        let bootstrap = self.servers.bootstrap(role, n);
-        let mut settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
+        let stream = self.stream((role, n))?;
+        let mut settings = settings::of(self.servers, &self.run()?, &stream, endpoint)?;
         if let Some(loads) = loads {
             settings += &warehouse::settings(self.servers, &self.run()?, loads, &node.dir)?;
         }
         fs::write(node.dir.join("headgate.toml"), settings)?;
-        let full = |fault: &Planned| fault.kind == Kind::SpillFull && fault.node == n;
+        let full = |fault: &Planned| matches!(fault.kind, Kind::SpillFull(_)) && fault.node == n;
         if role == Role::Gateway && schedule.faults.iter().any(full) {
             node.disk = Some(Disk::mount(&node.dir.join("data"), DISK_MIB));
         }
@@ -131,6 +144,25 @@ impl<'a> Site<'a> {
         Ok(name.context("a run's directory has a name")?.to_owned())
     }
 
+    /// A node's way to the stream: to each broker, or to Kinesis.
+    pub(crate) fn links(&self, role: Role, node: usize) -> &[Link] {
+        match &self.kinesis {
+            Some(kinesis) => kinesis.links(role, node),
+            None => self.servers.links(role, node),
+        }
+    }
+
+    /// A node's settings of the stream.
+    fn stream(&self, (role, node): (Role, usize)) -> Result<String> {
+        let links = self.links(role, node).iter();
+        let addresses: Vec<String> = links.map(|link| link.address().to_string()).collect();
+        Ok(match (&self.kinesis, &addresses[..]) {
+            (Some(_), [address]) => settings::kinesis(&self.run()?, &format!("http://{address}")),
+            (Some(_), _) => bail!("a node has one way to Kinesis"),
+            (None, brokers) => settings::kafka(&self.run()?, brokers),
+        })
+    }
+
     /// Starts every node.
     pub(crate) async fn start(&self) -> Result<()> {
         try_join_all(self.nodes().map(Node::start)).await.map(drop)
@@ -143,6 +175,7 @@ impl<'a> Site<'a> {
     /// Ends all faults of the network and the store.
     pub(crate) fn heal(&self) {
         self.servers.heal();
+        self.kinesis.iter().for_each(Kinesis::heal);
         let clients = self.gateways.iter().filter_map(|node| node.link.as_deref());
         for link in clients
             .chain(&self.store_links)
@@ -156,9 +189,9 @@ impl<'a> Site<'a> {
     pub(crate) fn client(&self) -> Result<Command> {
         let dir = self.dir.join("client");
         fs::create_dir_all(&dir)?;
-        let bootstrap = self.servers.bootstrap(Role::Gateway, 0);
+        let stream = self.stream((Role::Gateway, 0))?;
         let endpoint = self.servers.s3("S3_ENDPOINT")?;
-        let mut settings = settings(self.servers, &self.run()?, &bootstrap, endpoint)?;
+        let mut settings = settings::of(self.servers, &self.run()?, &stream, endpoint)?;
         if let Some(by) = self.warehouse {
             let direct = (by, warehouse::address(self.servers, by)?);
             settings += &warehouse::settings(self.servers, &self.run()?, direct, &dir)?;
@@ -175,55 +208,4 @@ fn credentials(servers: &Servers) -> Result<Vec<(String, String)>> {
         .into_iter()
         .map(|name| Ok((name.to_owned(), servers.s3(name)?.to_owned())))
         .collect()
-}
-
-/// The settings of a run's nodes: as they would be, but less patient, so that what is waited out is waited out soon.
-fn settings(servers: &Servers, run: &str, bootstrap: &[String], endpoint: &str) -> Result<String> {
-    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/events");
-    let bucket = servers.s3("S3_BUCKET")?;
-    let (operation_ms, store_ms) = (3 * STORE_REQUEST_MS, 4 * STORE_REQUEST_MS);
-    Ok(format!(
-        r#"[gateway]
-listen = "127.0.0.1:0"
-admin.listen = "127.0.0.1:0"
-
-[schemas]
-dir = {schemas:?}
-
-[stream]
-kind = "kafka"
-
-[kafka]
-bootstrap_servers = {bootstrap:?}
-group = "{run}"
-session_timeout_ms = {SESSION_MS}
-produce_deadline_ms = 3000
-request_deadline_ms = 3000
-metadata_interval_ms = 1000
-probe_interval_ms = 200
-revoke_wait_ms_max = 1000
-commit_interval_ms = 500
-topics.partitions = 6
-properties."socket.timeout.ms" = "4000"
-
-[store]
-kind = "s3"
-
-[s3]
-bucket = "{bucket}"
-prefix = "{run}"
-endpoint = "{endpoint}"
-path_style = true
-request_timeout_ms = {STORE_REQUEST_MS}
-connect_timeout_ms = 1000
-operation_deadline_ms = {operation_ms}
-backoff_max_ms = 1000
-
-[sink]
-batch_age_max_ms = 500
-checkpoint_commits = 8
-store_timeout_ms = {store_ms}
-retry_pause_max_ms = 1000
-"#
-    ))
 }

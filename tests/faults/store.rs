@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::chance::Chance;
+use crate::kind::Kind;
 use crate::proxy::{Fault, Request};
-use crate::schedule::{Kind, STORE_REQUEST_MS};
+use crate::schedule::STORE_REQUEST_MS;
 
 /// The faults of a run's store, decided on for each request.
 pub(crate) struct StoreFaults(Mutex<State>);

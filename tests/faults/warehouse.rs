@@ -13,13 +13,17 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
+use crate::kind::{By, Kind};
+use crate::landed;
 use crate::run::output;
-use crate::schedule::{By, Kind};
 use crate::servers::Servers;
 use crate::site::Site;
 
 /// How long after everything has landed it must be loaded.
 const LOADING: Duration = Duration::from_secs(90);
+
+/// The table that is not loaded.
+const BAD_EVENTS: &str = "bad_events";
 
 /// How often it is asked whether it is.
 const ASK: Duration = Duration::from_millis(500);
@@ -189,8 +193,12 @@ pub(crate) async fn proof(site: &Site<'_>) -> Result<Loaded> {
         "loads were set aside without a cause"
     );
     let mut loaded = Loaded::default();
-    for table in tables(site).await? {
-        let landed = landed(site, &table).await?;
+    for table in landed::tables(site).await? {
+        if table == BAD_EVENTS {
+            continue;
+        }
+        let landed = landed::events(site, std::slice::from_ref(&table)).await?;
+        let landed: BTreeSet<String> = landed.into_keys().collect();
         let sql = format!("SELECT event_id FROM {schema}.\"{table}\"");
         let rows = rows(site.servers, &sql).await?;
         let ids: BTreeSet<String> = rows.iter().filter_map(|row| row.first()?.clone()).collect();
@@ -218,42 +226,6 @@ pub(crate) async fn proof(site: &Site<'_>) -> Result<Loaded> {
     let loads = format!("SELECT COUNT(*) FROM {schema}.headgate_loads WHERE kind = 'load'");
     loaded.loads = number(&loads).await?;
     Ok(loaded)
-}
-
-/// The tables that are loaded.
-async fn tables(site: &Site<'_>) -> Result<Vec<String>> {
-    let mut command = site.client()?;
-    command.args(["tables", "--format", "json"]);
-    let (_, said) = output(command, site.dir.join("tables")).await?;
-    let mut tables = Vec::new();
-    for line in said.lines() {
-        let table: Value = serde_json::from_str(line)?;
-        let name = table["table"].as_str().context("a table has a name")?;
-        if name != "bad_events" {
-            tables.push(name.to_owned());
-        }
-    }
-    Ok(tables)
-}
-
-/// The ids of all events that have landed in a table.
-async fn landed(site: &Site<'_>, table: &str) -> Result<BTreeSet<String>> {
-    let mut command = site.client()?;
-    let sql = format!("SELECT event_id FROM {table}");
-    command.args(["query", "--format", "json", &sql]);
-    let (done, said) = output(command, site.dir.join("landed")).await?;
-    ensure!(done, "cannot query {table}");
-    let mut ids = BTreeSet::new();
-    for line in said.lines() {
-        let row: Value = serde_json::from_str(line)?;
-        ids.insert(
-            row["event_id"]
-                .as_str()
-                .context("an event has an id")?
-                .to_owned(),
-        );
-    }
-    Ok(ids)
 }
 
 /// Rows of the database behind the fake, as text.

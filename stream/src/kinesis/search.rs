@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::{
     Client,
+    operation::get_records::GetRecordsOutput,
     primitives::DateTime,
     types::{Shard as Described, ShardFilter, ShardFilterType, ShardIteratorType},
 };
@@ -83,7 +84,7 @@ async fn since_then(
     Ok(shards.into_iter().map(with_keys).collect())
 }
 
-/// One shard that is read to its end.
+/// One shard that is read to where it ended when it was first read: what others write meanwhile is not waited for.
 struct Reading<'a> {
     client: &'a Client,
     config: &'a Config,
@@ -93,10 +94,34 @@ struct Reading<'a> {
     keys: Option<Keys>,
 }
 
+/// Where a shard ended when it was first read, by Kinesis' own clock.
+#[derive(Debug, Default)]
+struct End(Option<i64>);
+
+impl End {
+    /// Whether all was read that was there at the first answer. An answer without records is no end by itself: there may
+    /// be a gap in a shard.
+    fn is_reached(&mut self, answer: &GetRecordsOutput) -> bool {
+        let empty = answer.records.is_empty();
+        let behind_ms = answer.millis_behind_latest.unwrap_or(i64::from(!empty));
+        let arrived = answer
+            .records
+            .last()
+            .and_then(|last| last.approximate_arrival_timestamp)
+            .and_then(|arrived| arrived.to_millis().ok());
+        let Some(arrived_ms) = arrived else {
+            return behind_ms == 0;
+        };
+        let end_ms = *self.0.get_or_insert(arrived_ms.saturating_add(behind_ms));
+        behind_ms == 0 || arrived_ms > end_ms
+    }
+}
+
 impl Reading<'_> {
     /// The digests of what was wanted and is there, each as often as it is.
     async fn run(self, since: DateTime, search: &Search) -> Result<Vec<Digest>, Error> {
         let mut found = Vec::new();
+        let mut end = End::default();
         let mut iterator = self.iterator(since).await?;
         while let Some(at) = iterator {
             let next = Instant::now() + PAUSE;
@@ -111,8 +136,7 @@ impl Reading<'_> {
                 let digests = events.map(|(_, value)| Digest::of(&value));
                 found.extend(digests.filter(|digest| search.wanted.contains(digest)));
             }
-            // An answer without records is the end only if it says so: there may be a gap in a shard.
-            if answer.records.is_empty() && answer.millis_behind_latest.unwrap_or(0) == 0 {
+            if end.is_reached(&answer) {
                 break;
             }
             iterator = answer.next_shard_iterator;
@@ -138,5 +162,45 @@ impl Reading<'_> {
 
     fn failed(&self, fault: Fault) -> Error {
         Error::of(&self.stream.name, fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kinesis::{primitives::Blob, types::Record};
+
+    use super::*;
+
+    fn answer(arrived_ms: &[i64], behind_ms: i64) -> GetRecordsOutput {
+        let record = |arrived_ms: &i64| {
+            Record::builder()
+                .sequence_number("1")
+                .partition_key("k")
+                .data(Blob::new("v"))
+                .approximate_arrival_timestamp(DateTime::from_millis(*arrived_ms))
+                .build()
+                .unwrap()
+        };
+        GetRecordsOutput::builder()
+            .set_records(Some(arrived_ms.iter().map(record).collect()))
+            .millis_behind_latest(behind_ms)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_shard_that_is_written_to_all_the_time_is_read_to_where_it_first_ended() {
+        let mut end = End::default();
+        // A gap, and then an end at 1,000.
+        assert!(!end.is_reached(&answer(&[], 900)));
+        assert!(!end.is_reached(&answer(&[100, 300], 700)));
+        assert!(!end.is_reached(&answer(&[500, 1_000], 400)));
+        assert!(end.is_reached(&answer(&[1_000, 1_001], 300)));
+    }
+
+    #[test]
+    fn the_tip_is_the_end_with_records_and_without() {
+        assert!(End::default().is_reached(&answer(&[100], 0)));
+        assert!(End::default().is_reached(&answer(&[], 0)));
     }
 }

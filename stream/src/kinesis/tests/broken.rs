@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     server::{client, values},
@@ -14,10 +14,11 @@ use super::{
 use crate::{
     kinesis::Order,
     spill::{Digest, Search},
-    testing::proxy::{Edit, Fault, Proxy, Request},
+    testing::{
+        proxy::{Fault, Proxy, Request},
+        puts::{self, THROTTLED},
+    },
 };
-
-const THROTTLED: &str = "ProvisionedThroughputExceededException";
 
 /// Settings to write through the proxy with short waits.
 fn through(proxy: &Proxy) -> Config {
@@ -41,33 +42,8 @@ fn writes(mut plan: impl FnMut(&Request) -> Fault) -> impl FnMut(&Request) -> Fa
 }
 
 /// Of the records of a request that writes, those fail for which `code` says how; the others are passed on.
-fn some_fail(request: &Request, mut code: impl FnMut(usize) -> Option<&'static str>) -> Fault {
-    let mut asked: Value = serde_json::from_slice(&request.body).unwrap();
-    let records = asked["Records"].as_array_mut().unwrap();
-    let failed: Vec<Option<&str>> = (0..records.len()).map(&mut code).collect();
-    let mut kept = failed.iter();
-    records.retain(|_| kept.next().is_some_and(Option::is_none));
-    if records.is_empty() {
-        // A request without records is none; one that all records of fail is answered as a whole.
-        return match failed[0] {
-            Some(THROTTLED) => Fault::Answer(400, THROTTLED),
-            _ => Fault::Answer(500, "InternalFailure"),
-        };
-    }
-    Fault::Edit(Edit {
-        body: asked.to_string().into(),
-        reply: Arc::new(move |reply| {
-            let mut answer: Value = serde_json::from_slice(reply).unwrap();
-            let mut taken = answer["Records"].as_array().unwrap().clone().into_iter();
-            let all = failed.iter().map(|failed| match failed {
-                Some(code) => json!({"ErrorCode": code, "ErrorMessage": "said by the proxy"}),
-                None => taken.next().unwrap(),
-            });
-            answer["Records"] = all.collect();
-            answer["FailedRecordCount"] = failed.iter().flatten().count().into();
-            answer.to_string().into_bytes()
-        }),
-    })
+fn some_fail(request: &Request, code: impl FnMut(usize) -> Option<&'static str>) -> Fault {
+    puts::some_fail(request, code).unwrap()
 }
 
 /// SplitMix64.
@@ -374,4 +350,36 @@ async fn values_whose_fate_is_open_are_found_as_often_as_they_are_there() {
         let found = primary.find(search).await.unwrap();
         assert_eq!(found, [(wanted[0], 2), (wanted[1], 1)].into());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kinesis: ./headgate.sh test"]
+async fn values_whose_fate_is_open_are_found_while_others_go_on_writing() {
+    let server = Server::local();
+    let config = config(server.endpoint());
+    let topic = new_topic("events");
+    let began_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let primary = opened(&config, &Registry::new()).await;
+    let primary = primary.primary(&[]).await.unwrap();
+    append(primary.as_ref(), vec![record(&topic, "k", "once")]).await;
+    let others = writer(&config, std::slice::from_ref(&topic)).await.unwrap();
+    let written = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&written);
+    let of_others = topic.clone();
+    let writing = tokio::spawn(async move {
+        loop {
+            append(others.as_ref(), numbered(&of_others, "other", 0..10)).await;
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    until("others write", || written.load(Ordering::Relaxed) > 0).await;
+    let wanted = Digest::of(b"once");
+    let search = Search {
+        topics: vec![topic],
+        since_ms: i64::try_from(began_ms).unwrap(),
+        wanted: [wanted].into(),
+    };
+    let found = tokio::time::timeout(PATIENCE, primary.find(search)).await;
+    writing.abort();
+    assert_eq!(found.expect("an end").unwrap(), [(wanted, 1)].into());
 }
