@@ -28,7 +28,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, ConfigCommand, SinkWhat, exit};
-use crate::config::{Config, Loaded};
+use crate::config::Loaded;
 use crate::process::Role;
 
 /// Batches are filled by some threads and freed by others: glibc's allocator keeps much of what passes between threads

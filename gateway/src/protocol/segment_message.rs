@@ -189,7 +189,7 @@ fn identity<'a>(name: &str, text: Cow<'a, str>, rules: &Rules<'a>, draft: &mut D
 }
 
 /// When it happened by a right clock: the client's clock is off by as much as its time of sending is off ours.
-/// What is no time is left in the data.
+/// A message that does not say happened when it came. What is no time is left in the data.
 fn times(common: &Common<'_>, sent: Option<&str>, received_micros: i64, draft: &mut Draft<'_>) {
     let read = |text: &str| format::date_time_micros(text).map(|micros| (micros, text.to_owned()));
     let sent = sent.or(common.sent.as_deref()).and_then(read);
@@ -203,7 +203,7 @@ fn times(common: &Common<'_>, sent: Option<&str>, received_micros: i64, draft: &
             Some(Cow::Owned(date_time(corrected)))
         }
         (Some((_, happened)), None) => Some(Cow::Owned(happened.clone())),
-        (None, _) => None,
+        (None, _) => Some(Cow::Owned(date_time(received_micros))),
     };
     draft.event.senttime = sent.map(|(_, text)| Cow::Owned(text));
 }
