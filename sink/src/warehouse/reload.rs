@@ -243,7 +243,6 @@ mod tests {
             received_min_ms: hour * HOUR_MS + 5,
             received_max_ms: hour * HOUR_MS + 9,
             text_bytes_max: None,
-            second_rows: 0,
             committed_ms: 0,
         }
     }
