@@ -66,6 +66,8 @@ mod tests {
             id: Some("i"),
             origin: Some("/app"),
             payload: b"{}".as_slice().into(),
+            form: None,
+            sent_micros: None,
         }
     }
 

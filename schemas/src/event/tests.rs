@@ -209,6 +209,8 @@ fn rejected<'a>(payload: &'a [u8], errors: &'a [Violation]) -> Rejected<'a> {
         rejected_type: Some("order_completed"),
         rejected_id: None,
         rejected_source: Some("/shop"),
+        senttime: Some("2026-11-22T20:07:54Z"),
+        form: Some("segment/batch"),
         payload,
     }
 }
@@ -231,6 +233,8 @@ fn a_bad_event_keeps_its_bytes_whether_text_or_not() {
             panic!("no data in {record}")
         };
         let bad = BadEvent::read(data).unwrap();
+        assert_eq!(event.senttime.as_deref(), Some("2026-11-22T20:07:54Z"));
+        assert_eq!(bad.payload_form.as_deref(), Some("segment/batch"));
         assert_eq!(bad.payload, payload);
         assert_eq!((bad.reason.as_str(), bad.rejected_id), ("invalid", None));
         assert_eq!(bad.rejected_type.as_deref(), Some("order_completed"));

@@ -347,6 +347,8 @@ async fn what_cannot_be_a_row_lands_beside_bad_events_of_the_same_batch_and_hour
         rejected_type: None,
         rejected_id: None,
         rejected_source: None,
+        senttime: None,
+        form: None,
         payload: b"{}",
     }
     .write(&mut rejected);

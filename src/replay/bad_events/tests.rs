@@ -181,6 +181,8 @@ impl World {
             rejected_type: Some("thing"),
             rejected_id: Some(&format!("e-{file}-{n}")),
             rejected_source: None,
+            senttime: None,
+            form: None,
             payload: payload.as_bytes(),
         }
         .write(&mut record);
