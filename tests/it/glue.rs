@@ -14,9 +14,9 @@ use crate::readers::python;
 use crate::services::Service;
 
 /// moto's server, which ends when its standard input does.
-struct Moto {
+pub(crate) struct Moto {
     child: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 fn script(path: &str) -> PathBuf {
@@ -26,7 +26,7 @@ fn script(path: &str) -> PathBuf {
 }
 
 impl Moto {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut child = Command::new(python())
             .arg(script("services/glue_server.py"))
             .stdin(Stdio::piped())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Node};
+use crate::glue::Moto;
 use crate::harness::{request, stderr, stdout, wait_for};
 use crate::services::Service;
 
@@ -144,6 +145,40 @@ fn a_stream_that_is_deleted_and_made_anew_is_read_from_its_start_by_the_next_sta
     sink.address("admin");
     cluster.balances("2");
     cluster.balances("1");
+    for node in [gateway, sink] {
+        node.stop();
+    }
+}
+
+#[test]
+#[ignore = "needs Kinesis, an S3 server and a Python with moto: ./headgate.sh test"]
+fn a_role_is_assumed_for_every_request() {
+    const ROLE: &str = "arn:aws:iam::123456789012:role/headgate-gateway";
+    let moto = Moto::start();
+    let mut cluster = Cluster::around(Service::kinesis, settings);
+    cluster.set("HEADGATE__KINESIS__ASSUME_ROLE_ARN", ROLE);
+    cluster.set("HEADGATE__KINESIS__EXTERNAL_ID", "of-the-owner");
+    cluster.set("AWS_ENDPOINT_URL_STS", &moto.endpoint);
+    let mut gateway = cluster.gateway("gateway-1", "127.0.0.1:0");
+    let taking = gateway.address("gateway");
+    let mut sink = cluster.sink("sink-1");
+    sink.address("admin");
+    assert!(cluster.load("1", taking).ended());
+    cluster.balances("1");
+    let known = Command::new("curl")
+        .args(["--silent", "--fail", "--max-time", "10"])
+        .arg(format!("{}/moto-api/data.json", moto.endpoint))
+        .output()
+        .expect("curl runs");
+    let known: Value = serde_json::from_str(&stdout(&known)).expect("what moto knows");
+    let assumed = known["sts"]["AssumedRole"].as_array();
+    let of_ours = |role: &&Value| {
+        role["role_arn"] == ROLE
+            && role["session_name"] == "headgate"
+            && role["external_id"] == "of-the-owner"
+    };
+    let ours = assumed.into_iter().flatten().filter(of_ours).count();
+    assert!(ours >= 2, "by the gateway and by the sink: {known:#}");
     for node in [gateway, sink] {
         node.stop();
     }

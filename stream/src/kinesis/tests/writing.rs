@@ -202,6 +202,53 @@ for line in sys.stdin:
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kinesis: ./headgate.sh test"]
+async fn boto3_reads_what_is_written_one_by_one() {
+    let server = Server::local();
+    let config = Config {
+        aggregate: false,
+        ..config(server.endpoint())
+    };
+    let topic = new_topic("events");
+    let writer = writer(&config, std::slice::from_ref(&topic)).await.unwrap();
+    let records = (0..20).flat_map(|n| numbered(&topic, &format!("user{n}"), 0..3));
+    append(writer.as_ref(), records.collect()).await;
+    let program = r#"
+import boto3, sys
+
+kinesis = boto3.client(
+    "kinesis", endpoint_url=sys.argv[1], region_name="us-east-1",
+    aws_access_key_id="headgate", aws_secret_access_key="headgate-secret",
+)
+stream = {"StreamName": sys.argv[2]}
+for shard in kinesis.list_shards(**stream)["Shards"]:
+    at = kinesis.get_shard_iterator(**stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
+    records = kinesis.get_records(ShardIterator=at["ShardIterator"])["Records"]
+    for record in records:
+        print(record["PartitionKey"], record["Data"].decode())
+"#;
+    let python = std::env::var("HEADGATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let output = std::process::Command::new(python)
+        .args(["-c", program, server.endpoint(), topic.as_str()])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut values = Vec::new();
+    for line in text.lines() {
+        let (key, value) = line.split_once(' ').unwrap();
+        assert!(value.starts_with(&format!("{key}-")), "{line}");
+        values.push(Bytes::from(value.to_owned()));
+    }
+    let found = by_key(values);
+    assert!(
+        found.len() == 20 && found.values().all(|numbers| numbers == &[0, 1, 2]),
+        "{found:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kinesis: ./headgate.sh test"]
 async fn a_missing_stream_is_made_as_configured_or_refused_by_name() {
     let server = Server::local();
     let mut config = config(server.endpoint());
