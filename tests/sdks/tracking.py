@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from faults import Faults
 from harness import PATIENCE_S, SdkTest, Site, drive
-from landed import MISSING, Landed, instant
+from landed import Landed, instant
 
 TABLES = {
     "identify": "identifies",
@@ -47,11 +47,13 @@ class TrackingTest(SdkTest):
     def differences(self, call, landed):
         """What landed of a call otherwise than it was given."""
         found = []
+        for name, column in IDENTITIES.items():
+            # What was not given is not to be there either; SDKs say it with an empty text, too.
+            given = call.get(name) or None
+            if landed.row[column] != given:
+                found.append(f"{name}: given {given!r}, landed {landed.row[column]!r}")
         for name, value in call.items():
-            if name in IDENTITIES:
-                if landed.row[IDENTITIES[name]] != value:
-                    found.append(f"{name}: given {value!r}, landed {landed.row[IDENTITIES[name]]!r}")
-            elif name == "timestamp":
+            if name == "timestamp":
                 found += self.time_differences(value, landed.row)
             elif name == "context":
                 # SDKs add to it.
@@ -61,7 +63,7 @@ class TrackingTest(SdkTest):
                 found += landed.differences(value, "properties", more=call["type"] == "page")
             elif name == "traits" and call["type"] == "identify":
                 found += landed.differences(value, *self.identify_traits)
-            elif name != "type":
+            elif name not in ("type", *IDENTITIES):
                 found += landed.differences(value, name)
         return found
 
@@ -70,7 +72,8 @@ class TrackingTest(SdkTest):
         happened, sent, received = (row[name] and instant(row[name]) for name in ("event_time", "sent_at", "received_at"))
         on_the_way = received - sent
         expected = instant(given) + on_the_way
-        if abs(happened - expected) > timedelta(milliseconds=1) or not timedelta(seconds=-1) < on_the_way < timedelta(seconds=PATIENCE_S):
+        shortest, longest = timedelta(seconds=-1), timedelta(seconds=PATIENCE_S)
+        if abs(happened - expected) >= timedelta(milliseconds=1) or not shortest < on_the_way < longest:
             return [f"timestamp: given {given}, landed {row['event_time']}, sent {row['sent_at']}, received {row['received_at']}"]
         return []
 
