@@ -25,13 +25,13 @@ class TrackingTest(SdkTest):
     # Where the SDK puts the traits of identify calls.
     identify_traits = ("traits",)
 
-    def rows(self, site, given):
+    def rows(self, site, given, meanwhile=lambda: None):
         """The rows of all tables, when each call has landed."""
         rows = {}
         for call, table in TABLES.items():
             ids = [each["messageId"] for each in given if each["type"] == call]
             if ids:
-                rows[call] = site.wait_for_ids(table, ids)
+                rows[call] = site.wait_for_ids(table, ids, meanwhile)
                 self.assert_once(ids, rows[call])
         self.assertEqual(site.bad_events(), [])
         return rows
@@ -137,7 +137,7 @@ class BrowserSdk:
                 attempt += 1
                 for mode in self.modes_that_retry:
                     given += self.browser.open(self.sdk, faults.endpoint, KEY, f"s2-{attempt}-{mode}", mode)
-                    self.rows(site, given)
+                    self.rows(site, given, self.browser.flush)
             faults.assert_all_happened(self)
             # Refusals are to be seen by the page's script: the browser itself has refused nothing.
             self.assertEqual(self.browser.refused(), [])
