@@ -2,11 +2,14 @@
 one that holds JSON, or in `_rest`, by its JSON pointer.
 """
 
+import contextlib
 import json
 import re
 from datetime import datetime
 
 MISSING = object()
+# Objects of which some members have columns named without the object's name.
+INLINE = (("traits",), ("context", "traits"), ("properties",))
 
 
 def instant(text):
@@ -28,6 +31,15 @@ def descend(value, path):
     return value
 
 
+def same(one, other):
+    """Whether two JSON values are the same. To Python alone, true is 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
 class Landed:
     """One row."""
 
@@ -37,35 +49,36 @@ class Landed:
 
     def at(self, *path):
         """What stands at this path of the message; `MISSING` if nothing does."""
-        for length in range(len(path), 0, -1):
-            value = self._column("_".join(map(snake, path[:length])), whole=length == len(path))
-            if value is MISSING:
-                pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in path[:length])
-                value = self.rest.get(pointer, MISSING)
-            if value is not MISSING:
-                value = descend(value, path[length:])
-            if value is not MISSING:
-                return value
-        return MISSING
+        found = [self._kept(path, length) for length in range(len(path), 0, -1)]
+        found += [self._column(path[len(each) :], whole=True) for each in INLINE if path[: len(each)] == each != path]
+        return next((value for value in found if value is not MISSING), MISSING)
 
-    def _column(self, name, whole):
-        value = self.row.get(name)
+    def _kept(self, path, length):
+        """What a column or a pointer for so much of the path has at the rest of it."""
+        value = self._column(path[:length], whole=length == len(path))
+        if value is MISSING:
+            pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in path[:length])
+            value = self.rest.get(pointer, MISSING)
+        return value if value is MISSING else descend(value, path[length:])
+
+    def _column(self, path, whole):
+        """What a column has, as JSON where it is an object or array; if not `whole`, it has to be."""
+        value = self.row.get("_".join(map(snake, path)))
         if value is None:
             return MISSING
-        if isinstance(value, str) and (value[:1] in "{[" or not whole):
-            try:
+        if isinstance(value, str) and value[:1] in ("{", "["):
+            with contextlib.suppress(ValueError):
                 return json.loads(value)
-            except ValueError:
-                return value if whole else MISSING
-        return value
+        return value if whole else MISSING
 
     def differences(self, given, *path, more=False):
         """Where the row has something else than was given at this path, and where it has more, unless `more` is allowed."""
         found = self.at(*path)
-        if isinstance(given, dict) and (more or not isinstance(found, dict)):
-            # Spread over columns, or with members that the SDK adds.
-            return [line for name, value in given.items() for line in self.differences(value, *path, name, more=more)]
+        if isinstance(given, dict) and given:
+            lines = [line for name, value in given.items() for line in self.differences(value, *path, name, more=more)]
+            extra = found.keys() - given.keys() if isinstance(found, dict) and not more else ()
+            return lines + [f"/{'/'.join(path)}: landed {name}, which was not given" for name in sorted(extra)]
         # What is null in a column is as good as not there.
-        if given == found or (given is None and found is MISSING):
+        if same(given, found) or (given is None and found is MISSING):
             return []
         return [f"/{'/'.join(path)}: given {given!r}, landed {'nothing' if found is MISSING else repr(found)}"]

@@ -23,6 +23,7 @@ class Browser(BrowserSdk, TrackingTest):
     """@rudderstack/analytics-js"""
 
     sdk = "rudderstack"
+    calls = TrackingTest.calls - {"screen"}
     identify_traits = ("context", "traits")
     modes = ("xhr", "batch", "beacon")
     # Nobody learns what became of a beacon.
