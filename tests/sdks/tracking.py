@@ -41,10 +41,13 @@ class TrackingTest(SdkTest):
         """Compares every call with its row, field by field."""
         self.assertEqual({call["type"] for call in given}, self.calls)
         landed = {(call, row["event_id"]): row for call, found in rows.items() for row in found}
-        for call in given:
-            with self.subTest(call=call["type"], id=call["messageId"]):
-                row = landed[call["type"], call["messageId"]]
-                self.assertEqual(self.differences(call, Landed(row)), [])
+        found = [
+            f"{call['type']} {call['messageId']}: {difference}"
+            for call in given
+            for difference in self.differences(call, Landed(landed[call["type"], call["messageId"]]))
+        ]
+        shown = "\n".join(found[:20])
+        self.assertFalse(found, f"{len(found)} differences, of which the first are:\n{shown}")
 
     def differences(self, call, landed):
         """What landed of a call otherwise than it was given."""
