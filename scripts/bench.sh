@@ -2,6 +2,8 @@
 #
 # `./headgate.sh bench cluster` measures only what needs Kafka and S3, and leaves the other figures as they are.
 #
+# `./headgate.sh bench kinesis` measures a gateway that writes to Kinesis, against a fake that keeps nothing and one that does.
+#
 # `./headgate.sh bench warehouse` measures how fresh the warehouse is, against the fake of Redshift.
 #
 # HEADGATE_BENCH_DIR chooses the disk that the servers' journals are on (else the build's own directory).
@@ -138,6 +140,18 @@ measure_freshness() {
     "$venv_dir/bin/python" scripts/freshness.py "$target_dir/release/headgate" "$dir/run" "$1" >"$bench_dir/warehouse.json"
 }
 
+# A gateway that writes to Kinesis. What takes all of its load keeps nothing; a server that keeps the events is there too.
+run_kinesis_bench() (
+    local arguments=()
+    [ "${HEADGATE_BENCH_QUICK:-}" != 1 ] || arguments=(--rounds 1 --requests 1000)
+    say "a gateway that writes to Kinesis, beside the SDK and the hashes alone"
+    dir="$disk/kinesis"
+    trap 'tests/services/kinesis.sh stop "$dir" || true; rm -rf "$dir"' EXIT
+    tests/services/kinesis.sh start "$dir" >/dev/null
+    source "$dir/env"
+    bench_servers kinesis kinesis "${arguments[@]}" --server "$KINESIS_ENDPOINT" --beside "scripts/beside.sh kinesis"
+)
+
 run_benches() {
     bench_dir="$target_dir/bench"
     disk="${HEADGATE_BENCH_DIR:-$bench_dir/disk}"
@@ -154,6 +168,12 @@ run_benches() {
     # Past 1,024 open files by default; the idle connections need more.
     ulimit -n "$(ulimit -Hn)"
 
+    if [ "${1:-}" = kinesis ]; then
+        build
+        run_kinesis_bench
+        python3 scripts/performance.py kinesis "$bench_dir" "$disk" "$docs/performance.md"
+        return
+    fi
     if [ "${1:-}" = warehouse ]; then
         build
         run_warehouse_bench
@@ -193,6 +213,7 @@ run_benches() {
     rm -f "$bench_dir"/land/*.parquet "$bench_dir"/land/*.ndjson
 
     run_cluster_benches
+    run_kinesis_bench
     python3 scripts/performance.py all "$bench_dir" "$target_dir/criterion" "$disk" "$docs/performance.md"
     keep_cluster_figures
 }

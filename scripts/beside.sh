@@ -2,8 +2,9 @@
 # What `headgate bench --beside` runs in turn with a gateway or a sink, on the very records that the topic holds; the last
 # line it prints has the figures:
 #   beside.sh librdkafka FILE    sends them with librdkafka alone, and with Headgate's writer alone
+#   beside.sh kinesis            Headgate's writer alone, Amazon's SDK alone, and the hashes alone, on events that are as large
 #   beside.sh encode FILE        decodes and encodes them with the sink's code alone, on one thread
-# FILE keeps the records that the first round took from the topic. KAFKA_BOOTSTRAP names the brokers.
+# FILE keeps the records that the first round took from the topic. KAFKA_BOOTSTRAP names the brokers, KINESIS_ENDPOINT the server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +23,9 @@ case "${1:-}" in
         records "$2" 20000 '%k\t%s\n'
         HEADGATE_BENCH_RECORDS="$2" HEADGATE_BENCH_ROUNDS=1 \
             bench -p headgate-stream --features kafka --bench kafka
+        ;;
+    kinesis)
+        HEADGATE_BENCH_ROUNDS=1 bench -p headgate-stream --features kinesis,testing --bench kinesis
         ;;
     encode)
         records "$2" 200000 '%s\n'

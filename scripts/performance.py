@@ -3,6 +3,7 @@
 
     scripts/performance.py all FIGURES CRITERION DISK PAGE
     scripts/performance.py cluster FIGURES DISK PAGE          only what needs Kafka and S3
+    scripts/performance.py kinesis FIGURES DISK PAGE          only a gateway that writes to Kinesis
     scripts/performance.py warehouse FIGURES DISK PAGE        only what needs the fake of Redshift too
 
 FIGURES holds what scripts/bench.sh left, CRITERION is criterion's directory of results, DISK is where the journals
@@ -29,6 +30,7 @@ SINK_RATIO_MIN = 1.5
 # Figures that should be equal are within this share of each other.
 FLAT_SHARE = 0.10
 IDLE_MIB_MAX = 150
+KINESIS_US_MAX = 6.0
 FRESHNESS_S_MAX = {"default": 60, "low-latency": 10}
 OURS = "headgate"
 
@@ -226,18 +228,48 @@ def freshness(folder):
     return table(head, rows)
 
 
+def to_kinesis(folder):
+    """A gateway that writes to Kinesis: its aim, and all that was measured in turn with it."""
+    costs = read(folder / "kinesis.json")
+    us = costs[0]["us_per_event"]
+    aim = [
+        "gateway to Kinesis, 20 events a request",
+        f"at most {KINESIS_US_MAX:g} us an event",
+        f"{us:.2f} us",
+        "yes" if us <= KINESIS_US_MAX else "**no**",
+    ]
+    rows = [
+        [
+            cost["what"],
+            f"{cost['us_per_event']:.2f}",
+            f"{cost['events_per_s']:.0f}" if cost["events_per_s"] else "",
+            *(
+                [f"{fill['events_per_record']:.1f}", f"{fill['record_bytes'] / 1024:.1f}", f"{fill['records_per_request']:.1f}"]
+                if (fill := cost["fill"])
+                else [""] * 3
+            ),
+        ]
+        for cost in costs
+    ]
+    head = ["what", "CPU us an event", "events/s", "events a record", "KiB a record", "records a request"]
+    return {"kinesis aim": table(["what", "aim", "measured", "met"], [aim]), "kinesis": table(head, rows)}
+
+
 def blocks(what, folder, *places):
     """Every block that was measured, by its marker's name."""
     if what == "warehouse":
         (disk,) = places
         return {"warehouse machine": machine(folder, disk), "warehouse": freshness(folder)}
+    if what == "kinesis":
+        (disk,) = places
+        return {"kinesis machine": machine(folder, disk), **to_kinesis(folder)}
     if what == "cluster":
         (disk,) = places
         return {"cluster machine": machine(folder, disk), **Cluster(folder).blocks()}
     criterion, disk = places
     on = machine(folder, disk)
     own = Figures(folder, pathlib.Path(criterion)).blocks()
-    return {"machine": on, **own, "cluster machine": on, **Cluster(folder).blocks()}
+    return {"machine": on, **own, "cluster machine": on, **Cluster(folder).blocks(), "kinesis machine": on, **to_kinesis(folder)}
 
 
 def main(what, folder, *rest):
@@ -254,6 +286,6 @@ def main(what, folder, *rest):
 
 
 if __name__ == "__main__":
-    if (sys.argv[1:2], len(sys.argv)) not in ((["all"], 6), (["cluster"], 5), (["warehouse"], 5)):
+    if (sys.argv[1:2], len(sys.argv)) not in ((["all"], 6), (["cluster"], 5), (["kinesis"], 5), (["warehouse"], 5)):
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use headgate_loadtest::bench::cluster::{Kinesis, kinesis};
 use headgate_loadtest::bench::{Compare, Growth, Idle, Memory, Row, Setup, bare, markdown};
 use serde::Serialize;
 use tempfile::TempDir;
@@ -19,8 +20,15 @@ use crate::config::Config;
 /// # Errors
 /// A server cannot be started, a request was not answered with success, or a file cannot be written.
 pub(crate) async fn run(args: &Bench, config: &Config, file: Option<&Path>) -> Result<()> {
-    if let Benchmark::BareServer { listen } = args.what {
-        return Ok(bare::serve(TcpListener::bind(listen).await?).await?);
+    match args.what {
+        Benchmark::BareServer { listen } => {
+            return Ok(bare::serve(TcpListener::bind(listen).await?).await?);
+        }
+        Benchmark::KinesisServer { listen, shards } => {
+            let listener = TcpListener::bind(listen).await?;
+            return Ok(kinesis::server::serve(listener, shards).await?);
+        }
+        _ => {}
     }
     let dir = work_dir(args.dir.as_deref())?;
     let measured = match &args.what {
@@ -65,7 +73,7 @@ async fn measure(args: &Bench, dir: &Path) -> Result<()> {
         ..whole.clone()
     };
     let json = args.json.as_deref();
-    match args.what {
+    match args.what.clone() {
         Benchmark::Gateway => report(&Compare::default().run(&gateway).await?, json),
         Benchmark::Growth { landing } => {
             let setup = if landing { &whole } else { &gateway };
@@ -79,7 +87,26 @@ async fn measure(args: &Bench, dir: &Path) -> Result<()> {
             report(&memory.run(&whole).await?, json)
         }
         Benchmark::Idle => report(&[Idle::default().run(&whole).await?], json),
-        Benchmark::BareServer { .. } | Benchmark::Cluster(_) => Ok(()),
+        Benchmark::Kinesis {
+            rounds,
+            requests,
+            shards,
+            server,
+            beside,
+        } => {
+            let kinesis = Kinesis {
+                rounds,
+                requests,
+                shards,
+                server,
+                beside: beside.beside,
+                ..Kinesis::default()
+            };
+            report(&Box::pin(kinesis.run(&whole)).await?, json)
+        }
+        Benchmark::BareServer { .. } | Benchmark::KinesisServer { .. } | Benchmark::Cluster(_) => {
+            Ok(())
+        }
     }
 }
 

@@ -308,6 +308,33 @@ pub(crate) enum Benchmark {
     /// Around Kafka and S3 that run already, with their settings in --config or the environment
     #[command(flatten)]
     Cluster(ClusterBenchmark),
+    /// A gateway that writes to Kinesis: CPU time an event, and how full what it sends is
+    Kinesis {
+        /// Rounds; medians are reported
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// Requests of one round
+        #[arg(long, default_value_t = 10_000)]
+        requests: u64,
+        /// Shards of the streams, one after the other
+        #[arg(long, value_delimiter = ',', default_value = "64,16,4")]
+        shards: Vec<u32>,
+        /// The URL of a server that keeps what it takes, to be measured too, with a tenth of the requests
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        #[command(flatten)]
+        beside: Beside,
+    },
+    /// What takes the records of `headgate bench kinesis`: a fake of Kinesis that answers, and keeps nothing
+    #[command(hide = true)]
+    KinesisServer {
+        /// Where it listens
+        #[arg(long)]
+        listen: SocketAddr,
+        /// Shards of each of its streams
+        #[arg(long, default_value_t = 16)]
+        shards: u32,
+    },
     /// The bare HTTP server that the gateway is compared with
     #[command(hide = true)]
     BareServer {

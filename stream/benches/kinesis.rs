@@ -1,38 +1,58 @@
-//! What the writer to Kinesis costs, against a server that takes everything and keeps nothing.
+//! What the writer to Kinesis costs, beside Amazon's SDK alone with as many bytes in as many records and requests, and beside
+//! the hashes alone that the protocol and the format of aggregates ask for.
 //!
-//! `cargo bench -p headgate-stream --features kinesis,testing --bench kinesis` prints a Markdown table: CPU time of this
-//! process a record, for appends of 20 events of 1.1 KB to a stream of 16 shards, with aggregation and without. The
-//! server is another process: this program, started again. `HEADGATE_BENCH_SECONDS` is how long each round takes (else 3),
-//! `HEADGATE_BENCH_ROUNDS` how many there are of each kind (else 5).
+//! `headgate bench kinesis-server --listen 127.0.0.1:4567 --shards 64` is the server, and then
+//! `KINESIS_ENDPOINT=http://127.0.0.1:4567 cargo bench -p headgate-stream --features kinesis,testing --bench kinesis` prints a
+//! Markdown table: CPU time of this process a record, for appends of 20 events by 64 callers.
+//! `HEADGATE_BENCH_EVENT_BYTES` is the size of an event (else 1,100), `HEADGATE_BENCH_SECONDS` how long each round takes
+//! (else 3), `HEADGATE_BENCH_ROUNDS` how many there are of each kind (else 5). Its last line of output is the medians in
+//! JSON: that is how `headgate bench kinesis --beside` compares a gateway with it.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use aws_sdk_kinesis::{
+    Client,
+    config::{
+        BehaviorVersion, Config as SdkConfig, Credentials, Region, StalledStreamProtectionConfig,
+        retry::RetryConfig,
+    },
+    primitives::Blob,
+    types::PutRecordsRequestEntry,
+};
+use aws_smithy_http_client::{
+    Builder as HttpBuilder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use base64_simd::STANDARD as BASE64;
+use bytes::Bytes;
 use headgate_stream::{
     kinesis::{Config, Kinesis},
     log::{Record, Topic, Writer},
 };
-use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    runtime::{Builder, Runtime},
-};
+use md5::Md5;
+use prometheus::Registry;
+use sha2::{Digest, Sha256};
+use tokio::runtime::{Builder, Runtime};
 
 const BATCH: usize = 20;
 const CALLERS: usize = 64;
 const EVENTS: usize = 20_000;
 
-/// A power of two, so that a hash's first bits name its shard.
-const SHARDS: u128 = 16;
+/// Requests that the SDK alone has under way.
+const REQUESTS: usize = 4;
+
+const KINDS: [&str; 4] = [
+    "headgate's writer alone",
+    "headgate's writer alone, aggregate = false",
+    "the SDK alone, aggregates made before",
+    "SHA-256 of the bodies and MD5 of the aggregates alone",
+];
 
 /// CPU time of this process, user and system, from the kernel's clock ticks of 10 ms.
 fn cpu() -> Duration {
@@ -62,8 +82,8 @@ fn measured(run: impl FnOnce() -> u64) -> Round {
     }
 }
 
-/// Records of 1.1 KB whose bytes do not repeat. Keys are users.
-fn events() -> Vec<(Bytes, Bytes)> {
+/// Records whose bytes do not repeat. Keys are users.
+fn events(bytes: usize) -> Vec<(Bytes, Bytes)> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -73,10 +93,11 @@ fn events() -> Vec<(Bytes, Bytes)> {
     };
     let event = |_| {
         let user = random() % 50_000;
-        let mut text = String::with_capacity(1_120);
-        while text.len() < 1_100 {
+        let mut text = String::with_capacity(bytes + 16);
+        while text.len() < bytes {
             text.push_str(&format!("{:016x}", random()));
         }
+        text.truncate(bytes);
         (Bytes::from(format!("user-{user}")), Bytes::from(text))
     };
     (0..EVENTS).map(event).collect()
@@ -90,21 +111,48 @@ fn runtime() -> Runtime {
     runtime.expect("a runtime")
 }
 
-/// 64 callers, each with appends of 20 records.
-fn round(endpoint: &str, aggregate: bool, events: &[(Bytes, Bytes)], seconds: u64) -> Round {
+/// How full what the writer sent was.
+#[derive(Debug, Clone, Copy)]
+struct Fill {
+    events_per_record: usize,
+    records_per_request: usize,
+}
+
+impl Fill {
+    fn of(registry: &Registry) -> Self {
+        let families = registry.gather();
+        let histogram = |name: &str| {
+            let name = format!("headgate_stream_kinesis_{name}");
+            let family = families.iter().find(|family| family.name() == name);
+            let metric = family.and_then(|family| family.get_metric().first());
+            let histogram = metric.expect("the metric").get_histogram().clone();
+            (
+                histogram.get_sample_sum(),
+                histogram.get_sample_count() as f64,
+            )
+        };
+        let (events, records) = histogram("aggregated_records");
+        let (_, requests) = histogram("request_seconds");
+        let count = |figure: f64| (figure.round() as usize).max(1);
+        Self {
+            events_per_record: count(events / records),
+            records_per_request: count(records / requests),
+        }
+    }
+}
+
+/// 64 callers, each with appends of 20 records; the writer's settings are the default ones.
+fn ours(endpoint: &str, aggregate: bool, events: &[(Bytes, Bytes)], seconds: u64) -> (Round, Fill) {
     let config = Config {
         region: Some("us-east-1".to_owned()),
         endpoint: Some(endpoint.to_owned()),
         aggregate,
-        // The server has no limits, and what is measured is what a record costs.
-        shard_bytes_per_s_max: 1 << 30,
-        shard_records_per_s_max: 1_000_000,
         ..Config::default()
     };
     let runtime = runtime();
     let topic = Topic::new("events");
+    let registry = Registry::new();
     let writer = runtime.block_on(async {
-        let registry = prometheus::Registry::new();
         let kinesis = Kinesis::open_with_keys(config, "key", "secret", &registry);
         let kinesis = kinesis.await.expect("right settings");
         let writer = kinesis.writer(std::slice::from_ref(&topic)).await;
@@ -148,7 +196,7 @@ fn round(endpoint: &str, aggregate: bool, events: &[(Bytes, Bytes)], seconds: u6
         records.load(Ordering::Relaxed)
     });
     runtime.block_on(writer.close());
-    round
+    (round, Fill::of(&registry))
 }
 
 async fn append(writer: &dyn Writer, batch: Vec<Record>) {
@@ -156,118 +204,89 @@ async fn append(writer: &dyn Writer, batch: Vec<Record>) {
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
 }
 
-/// The server's process; it ends with this.
-struct Server {
-    child: Child,
-    endpoint: String,
+/// The data of requests that are as full as the writer's: each has so many records, each of so many events.
+fn requests(events: &[(Bytes, Bytes)], fill: Fill) -> Vec<Vec<Vec<u8>>> {
+    let values: Vec<&[u8]> = events.iter().map(|(_, value)| &value[..]).collect();
+    let records: Vec<Vec<u8>> = values
+        .chunks_exact(fill.events_per_record)
+        .map(<[&[u8]]>::concat)
+        .collect();
+    let requests = records.chunks(fill.records_per_request);
+    requests.map(<[Vec<u8>]>::to_vec).collect()
 }
 
-impl Server {
-    fn start() -> Self {
-        let program = std::env::current_exe().expect("this program");
-        let mut child = Command::new(program)
-            .arg("serve")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("this program starts");
-        let out = child.stdout.take().expect("its output");
-        let mut endpoint = String::new();
-        BufReader::new(out)
-            .read_line(&mut endpoint)
-            .expect("its endpoint");
-        let endpoint = endpoint.trim().to_owned();
-        Self { child, endpoint }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let ended = self.child.kill().and_then(|()| self.child.wait());
-        if let Err(error) = ended {
-            eprintln!("the server was not ended: {error}");
-        }
-    }
-}
-
-fn serve() {
-    runtime().block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        println!("http://{}", listener.local_addr().expect("an address"));
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(answer_all(client));
-        }
-    });
-}
-
-async fn answer_all(mut client: TcpStream) {
-    let mut read = BytesMut::with_capacity(8 << 20);
-    loop {
-        let head_bytes = loop {
-            if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
-                break at + 4;
+/// The SDK as it comes, a request after the other on each of a few tasks.
+fn alone(endpoint: &str, requests: &Arc<Vec<Vec<Vec<u8>>>>, fill: Fill, seconds: u64) -> Round {
+    let http = HttpBuilder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("key", "secret", None, None, "bench"))
+        .endpoint_url(endpoint)
+        .http_client(http)
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    let client = Client::from_conf(config.build());
+    let runtime = runtime();
+    runtime.block_on(put(&client, &requests[0]));
+    measured(|| {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let (next, records) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        runtime.block_on(async {
+            let mut tasks = tokio::task::JoinSet::new();
+            for _ in 0..REQUESTS {
+                let (client, requests) = (client.clone(), Arc::clone(requests));
+                let (next, records) = (Arc::clone(&next), Arc::clone(&records));
+                tasks.spawn(async move {
+                    while Instant::now() < until {
+                        let n = next.fetch_add(1, Ordering::Relaxed) % requests.len();
+                        put(&client, &requests[n]).await;
+                        records.fetch_add(requests[n].len(), Ordering::Relaxed);
+                    }
+                });
             }
-            match client.read_buf(&mut read).await {
-                Ok(1..) => {}
-                _ => return,
-            }
-        };
-        let head = String::from_utf8_lossy(&read[..head_bytes]).to_lowercase();
-        let header = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-            lines
-                .find(|(found, _)| *found == name)
-                .map_or("", |(_, value)| value)
-        };
-        let length: usize = header("content-length").parse().unwrap_or(0);
-        let operation = header("x-amz-target").to_owned();
-        while read.len() < head_bytes + length {
-            match client.read_buf(&mut read).await {
-                Ok(1..) => {}
-                _ => return,
-            }
-        }
-        let body = answer(&operation, &read[head_bytes..head_bytes + length]).to_string();
-        let reply = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        read.advance(head_bytes + length);
-        if client.write_all(reply.as_bytes()).await.is_err() {
-            return;
-        }
-    }
+            tasks.join_all().await;
+        });
+        (records.load(Ordering::Relaxed) * fill.events_per_record) as u64
+    })
 }
 
-fn answer(operation: &str, body: &[u8]) -> Value {
-    let width = u128::MAX / SHARDS + 1;
-    match operation.rsplit('.').next() {
-        Some("describestreamsummary") => json!({"StreamDescriptionSummary": {
-            "StreamName": "events", "StreamARN": "arn:aws:kinesis:us-east-1:000000000000:stream/events",
-            "StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "StreamCreationTimestamp": 0,
-            "EnhancedMonitoring": [], "OpenShardCount": SHARDS,
-        }}),
-        Some("listshards") => {
-            let shard = |n: u128| {
-                json!({"ShardId": format!("shard-{n}"), "HashKeyRange": {
-                    "StartingHashKey": (n * width).to_string(),
-                    "EndingHashKey": (n * width + (width - 1)).to_string(),
-                }, "SequenceNumberRange": {"StartingSequenceNumber": "1"}})
-            };
-            json!({"Shards": (0..SHARDS).map(shard).collect::<Vec<_>>()})
+async fn put(client: &Client, records: &[Vec<u8>]) {
+    let entry = |data: &Vec<u8>| {
+        let entry = PutRecordsRequestEntry::builder()
+            .data(Blob::new(data.clone()))
+            .partition_key("a")
+            .explicit_hash_key("0");
+        entry.build().expect("an entry")
+    };
+    let records: Vec<PutRecordsRequestEntry> = records.iter().map(entry).collect();
+    let count = records.len();
+    let request = client.put_records().stream_name("events");
+    let answer = request.set_records(Some(records)).send().await;
+    assert_eq!(answer.expect("an answer").records.len(), count);
+}
+
+/// What neither the signature nor the format of aggregates can do without, one message after the other.
+fn hashes(requests: &[Vec<Vec<u8>>], fill: Fill, seconds: u64) -> Round {
+    let body = |records: &Vec<Vec<u8>>| BASE64.encode_to_string(records.concat());
+    let bodies: Vec<String> = requests.iter().map(body).collect();
+    measured(|| {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let mut records = 0;
+        for (body, aggregates) in bodies.iter().zip(requests).cycle() {
+            if Instant::now() >= until {
+                break;
+            }
+            std::hint::black_box(Sha256::digest(body));
+            for aggregate in aggregates {
+                std::hint::black_box(Md5::digest(aggregate));
+            }
+            records += aggregates.len();
         }
-        _ => {
-            let asked: Value = serde_json::from_slice(body).expect("a request");
-            let records = asked["Records"].as_array().expect("records");
-            // Where a record by itself lands is of no interest to the writer.
-            let shard = |record: &Value| {
-                let hash = record["ExplicitHashKey"].as_str().unwrap_or("0");
-                hash.parse::<u128>().unwrap_or(0) / width
-            };
-            let taken = |record: &Value| json!({"SequenceNumber": "1", "ShardId": format!("shard-{}", shard(record))});
-            let taken: Vec<Value> = records.iter().map(taken).collect();
-            json!({"FailedRecordCount": 0, "Records": taken})
-        }
-    }
+        (records * fill.events_per_record) as u64
+    })
 }
 
 fn median(rounds: &[Round], of: impl Fn(&Round) -> f64) -> f64 {
@@ -284,31 +303,33 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 fn main() {
-    if std::env::args()
-        .nth(1)
-        .is_some_and(|argument| argument == "serve")
-    {
-        return serve();
-    }
     let (seconds, count) = (
         number("HEADGATE_BENCH_SECONDS", 3),
         number("HEADGATE_BENCH_ROUNDS", 5),
     );
-    let server = Server::start();
-    let events = events();
-    let mut rounds: [Vec<Round>; 2] = Default::default();
+    let bytes = number("HEADGATE_BENCH_EVENT_BYTES", 1_100) as usize;
+    let Ok(endpoint) = std::env::var("KINESIS_ENDPOINT") else {
+        // As when all benches are run.
+        return eprintln!("KINESIS_ENDPOINT names no server: see `headgate bench kinesis`");
+    };
+    let events = events(bytes);
+    let mut rounds: [Vec<Round>; KINDS.len()] = Default::default();
+    let mut filled = Vec::new();
     for _ in 0..count {
-        for (rounds, aggregate) in rounds.iter_mut().zip([true, false]) {
-            rounds.push(round(&server.endpoint, aggregate, &events, seconds));
-        }
+        let (round, fill) = ours(&endpoint, true, &events, seconds);
+        rounds[0].push(round);
+        rounds[1].push(ours(&endpoint, false, &events, seconds).0);
+        let requests = Arc::new(requests(&events, fill));
+        rounds[2].push(alone(&endpoint, &requests, fill, seconds));
+        rounds[3].push(hashes(&requests, fill, 1));
+        filled.push(fill);
     }
     println!(
-        "\nEvents of 1.1 KB, appends of {BATCH}, {CALLERS} at once, {SHARDS} shards; medians of {count} rounds of {seconds} s\n"
+        "\nEvents of {bytes} bytes, appends of {BATCH}, {CALLERS} at once; medians of {count} rounds of {seconds} s\n"
     );
-    println!(
-        "| aggregation | records/s | CPU us a record | least to most |\n| --- | ---: | ---: | --- |"
-    );
-    for (kind, rounds) in ["on", "off"].iter().zip(&rounds) {
+    println!("{:?}\n", filled[filled.len() / 2]);
+    println!("| what | records/s | CPU us a record | least to most |\n| --- | ---: | ---: | --- |");
+    for (kind, rounds) in KINDS.iter().zip(&rounds) {
         let all = || rounds.iter().map(|round| round.cpu_us);
         println!(
             "| {kind} | {:.0} | {:.2} | {:.2} to {:.2} |",
@@ -318,4 +339,9 @@ fn main() {
             all().fold(0.0, f64::max)
         );
     }
+    let figures = KINDS.iter().zip(&rounds).map(|(kind, rounds)| {
+        let cpu_us = median(rounds, |round| round.cpu_us);
+        format!("\"{kind}\": {cpu_us:.3}")
+    });
+    println!("\n{{{}}}", figures.collect::<Vec<_>>().join(", "));
 }

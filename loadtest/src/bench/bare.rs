@@ -22,6 +22,18 @@ const CONNECTIONS_MAX: usize = 1_024;
 /// # Errors
 /// When the listener can accept no more connections.
 pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
+    serve_with(listener, answer).await
+}
+
+/// The same for any answer.
+///
+/// # Errors
+/// When the listener can accept no more connections.
+pub(super) async fn serve_with<A, R>(listener: TcpListener, answer: A) -> std::io::Result<()>
+where
+    A: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+{
     let room = std::sync::Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(permit) = std::sync::Arc::clone(&room).acquire_owned().await else {
@@ -29,6 +41,7 @@ pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
         };
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        let answer = answer.clone();
         tokio::spawn(async move {
             let connection = http1::Builder::new();
             let served = connection.serve_connection(TokioIo::new(stream), service_fn(answer));

@@ -6,6 +6,7 @@
 
 mod beside;
 mod duty;
+pub mod kinesis;
 mod landing;
 mod open;
 mod page;
@@ -17,6 +18,7 @@ mod taking;
 
 use std::path::{Path, PathBuf};
 
+pub use self::kinesis::{Fill, Kinesis, Written};
 pub use self::landing::{Landed, Landing};
 pub use self::restart::{Restart, Started};
 pub use self::sizing::{Sized, Sizing};

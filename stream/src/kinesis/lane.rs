@@ -14,7 +14,7 @@ use super::{
     ask,
     config::{Config, Order},
     kpl::MAGIC,
-    pending::{Pending, partition_key},
+    pending::Pending,
     rate::Rate,
     shards::Shard,
 };
@@ -262,6 +262,5 @@ impl Lane {
 }
 
 fn add(aggregate: &mut Aggregate, record: &Pending, bytes_max: usize) -> bool {
-    let text = || partition_key(&record.key);
-    aggregate.add(&record.key, text, &record.value, bytes_max)
+    aggregate.add(&record.key, record.hash, &record.value, bytes_max)
 }

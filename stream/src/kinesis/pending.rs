@@ -1,8 +1,11 @@
 //! Records between an append and their outcome, and the bound on how many there are.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -180,18 +183,15 @@ impl Drop for Pending {
 }
 
 /// The partition key of a key: the key itself where Kinesis takes it, else its MD5 in hexadecimal digits.
-pub(super) fn partition_key(key: &[u8]) -> String {
+pub(super) fn partition_key(key: &[u8]) -> Cow<'_, str> {
     match as_is(key) {
-        Some(text) => text.to_owned(),
-        None => format!("{:032x}", u128::from_be_bytes(kpl::digest(key))),
+        Some(text) => Cow::Borrowed(text),
+        None => format!("{:032x}", u128::from_be_bytes(kpl::digest(key))).into(),
     }
 }
 
 fn hash_of(key: &[u8]) -> u128 {
-    match as_is(key) {
-        Some(text) => kpl::hash_of(text),
-        None => kpl::hash_of(&partition_key(key)),
-    }
+    kpl::hash_of(&partition_key(key))
 }
 
 /// The length of the partition key, in bytes.

@@ -7,17 +7,16 @@ use aws_sdk_kinesis::{
     config::http::HttpResponse,
     error::SdkError,
     operation::put_records::{PutRecordsError, PutRecordsOutput},
-    primitives::Blob,
-    types::{PutRecordsRequestEntry, PutRecordsResultEntry},
+    types::PutRecordsResultEntry,
 };
+use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::{
-    aggregate::PARTITION_KEY,
+    body,
     error::{self, Fault, Verdict},
     lane::Entry,
     lanes::Fate,
-    pending::partition_key,
     streams::Named,
 };
 
@@ -31,18 +30,23 @@ pub(super) async fn put(
     entries: &[Entry],
     patience: Duration,
 ) -> Vec<Fate> {
-    let mut records = Vec::with_capacity(entries.len());
-    for entry in entries {
-        match record(entry) {
-            Ok(record) => records.push(record),
-            Err(reason) => return all(entries.len(), &Fault::new(Verdict::Never, reason)),
-        }
-    }
+    let body = match body::body(stream, entries) {
+        Ok(body) => Bytes::from(body),
+        Err(reason) => return all(entries.len(), &Fault::new(Verdict::Never, reason)),
+    };
+    let length = body.len().to_string();
+    // The SDK finds the endpoint, signs and sends: of what it would send it knows the stream, and is given the rest.
     let request = client
         .put_records()
         .set_stream_name(stream.by_name())
         .set_stream_arn(stream.arn.clone())
-        .set_records(Some(records));
+        .set_records(Some(Vec::new()))
+        .customize()
+        .mutate_request(move |request| {
+            *request.body_mut() = body.clone().into();
+            let headers = request.headers_mut();
+            headers.insert("content-length", length.clone());
+        });
     match timeout(patience, request.send()).await {
         Ok(answer) => judge(entries.len(), answer),
         Err(_) => {
@@ -50,24 +54,6 @@ pub(super) async fn put(
             all(entries.len(), &Fault::new(Verdict::Unclear, late))
         }
     }
-}
-
-fn record(entry: &Entry) -> Result<PutRecordsRequestEntry, String> {
-    let builder = PutRecordsRequestEntry::builder();
-    let builder = match (&entry.aggregate, &entry.records[..]) {
-        (Some(aggregate), records) => {
-            let data = records.iter().map(|record| &record.value[..]);
-            builder
-                .data(Blob::new(aggregate.encode(data)))
-                .partition_key(PARTITION_KEY)
-                .explicit_hash_key(entry.hash.to_string())
-        }
-        (None, [record, ..]) => builder
-            .data(Blob::new(&record.value[..]))
-            .partition_key(partition_key(&record.key)),
-        (None, []) => return Err("an entry without a record".to_owned()),
-    };
-    builder.build().map_err(|error| error.to_string())
 }
 
 fn judge(

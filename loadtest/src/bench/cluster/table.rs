@@ -1,6 +1,6 @@
 //! The tables of these benchmarks.
 
-use super::{Landed, Sized, Started, SteadySample, Taken};
+use super::{Landed, Sized, Started, SteadySample, Taken, Written};
 use crate::bench::Row;
 use crate::bench::table::mib;
 
@@ -26,6 +26,33 @@ impl Row for Taken {
             format!("{:.1}", self.p99_ms),
             format!("{:.1}", self.max_ms),
             figures(&self.beside_us),
+        ]
+    }
+}
+
+impl Row for Written {
+    const HEAD: &'static [&'static str] = &[
+        "what",
+        "CPU us an event",
+        "events/s",
+        "events a record",
+        "KiB a record",
+        "records a request",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let fill = |figure: fn(&super::Fill) -> f64| {
+            let fill = self.fill.as_ref();
+            fill.map_or(String::new(), |fill| format!("{:.1}", figure(fill)))
+        };
+        let per_s = self.events_per_s;
+        vec![
+            self.what.clone(),
+            format!("{:.2}", self.us_per_event),
+            per_s.map_or(String::new(), |per_s| format!("{per_s:.0}")),
+            fill(|fill| fill.events_per_record),
+            fill(|fill| fill.record_bytes / 1_024.0),
+            fill(|fill| fill.records_per_request),
         ]
     }
 }

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, sync::Mutex};
 
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{server::client, *};
 use crate::{
@@ -47,8 +48,9 @@ impl Tested {
     /// A reader that has all shards, from their starts.
     async fn started(&self) -> Box<dyn Reader> {
         let mut reader = self.open().await;
-        let Ok(Delivery::Assigned(shards)) = reader.next().await else {
-            panic!("a lone reader has all shards first")
+        let first = timeout(PATIENCE, reader.next()).await;
+        let Ok(Ok(Delivery::Assigned(shards))) = first else {
+            panic!("a lone reader has all shards first: {first:?}")
         };
         for shard in &shards {
             reader.seek(shard, &Position::start());
@@ -84,23 +86,33 @@ impl Backend for Tested {
 
 /// The next delivery; that the stream is said to be unavailable meanwhile is no matter.
 async fn heard(reader: &mut dyn Reader) -> Result<Delivery, ReadError> {
-    loop {
-        match reader.next().await {
-            Err(ReadError::Unavailable(_)) => {}
-            told => return told,
+    let mut unavailable = None;
+    let next = async {
+        loop {
+            match reader.next().await {
+                Err(ReadError::Unavailable(why)) => unavailable = Some(why),
+                told => return told,
+            }
         }
-    }
+    };
+    let told = timeout(PATIENCE, next).await;
+    told.unwrap_or_else(|_| panic!("no delivery within {PATIENCE:?}: {unavailable:?}"))
 }
 
 /// The numbers of the next values of the key `k`; that the stream is said to be unavailable meanwhile is no matter.
 async fn read(reader: &mut dyn Reader, count: usize) -> Vec<u32> {
-    let mut found = Vec::new();
-    while found.len() < count {
-        match reader.next().await {
-            Ok(Delivery::Records(records)) => found.extend(records.values),
-            Err(ReadError::Unavailable(_)) => {}
-            other => panic!("{other:?}"),
+    let (mut found, mut unavailable) = (Vec::new(), None);
+    let all = async {
+        while found.len() < count {
+            match reader.next().await {
+                Ok(Delivery::Records(records)) => found.extend(records.values),
+                Err(ReadError::Unavailable(why)) => unavailable = Some(why),
+                other => panic!("{other:?}"),
+            }
         }
+    };
+    if timeout(PATIENCE, all).await.is_err() {
+        panic!("not {count} values within {PATIENCE:?}, but {found:?}: {unavailable:?}");
     }
     by_key(found).remove("k").unwrap()
 }
@@ -190,7 +202,8 @@ async fn a_stream_that_cannot_be_read_is_said_to_be_and_can_be_read_again_later(
         "GetRecords" => Fault::Answer(500, "InternalFailure"),
         _ => Fault::None,
     });
-    let told = reader.next().await;
+    let told = timeout(PATIENCE, reader.next()).await;
+    let told = told.expect("it is told within PATIENCE");
     assert!(
         matches!(&told, Err(ReadError::Unavailable(why)) if why.contains("InternalFailure")),
         "{told:?}"
