@@ -193,7 +193,7 @@ fn identity<'a>(name: &str, text: Cow<'a, str>, rules: &Rules<'a>, draft: &mut D
 fn times(common: &Common<'_>, sent: Option<&str>, received_micros: i64, draft: &mut Draft<'_>) {
     let read = |text: &str| format::date_time_micros(text).map(|micros| (micros, text.to_owned()));
     let sent = sent.or(common.sent.as_deref()).and_then(read);
-    let happened = [&common.original, &common.timestamp]
+    let happened = [&common.timestamp, &common.original]
         .into_iter()
         .flatten()
         .find_map(|text| read(text));
