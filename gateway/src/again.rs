@@ -112,7 +112,7 @@ impl Again {
         let first = sent
             .events(reading)
             .and_then(|mut events| events.next(reading));
-        let item = match first {
+        let mut item = match first {
             Ok(Some(item)) => item,
             Ok(None) => return malformed("the payload is empty".to_owned()),
             Err(error) => return malformed(error.to_string()),
@@ -123,6 +123,11 @@ impl Again {
             .payload
             .get(item.range.clone())
             .unwrap_or(rejected.payload);
+        let made = item.take_made();
+        let item = match &made {
+            None => item,
+            Some(made) => item.with(made),
+        };
         let judged = self.rules.judge(reading, item, raw, is_utf8);
         match judged {
             _ if rejected.kind.is_some() && is_utf8 && !read_then => Verdict::Partial,

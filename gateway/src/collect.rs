@@ -67,6 +67,7 @@ pub struct Collector {
     rules: Rules,
     append_timeout: Duration,
     retry_after_s: u32,
+    paths: protocol::Paths,
     bounds: protocol::Bounds,
     body: body::Bounds,
     admission: Admission,
@@ -90,6 +91,7 @@ impl Collector {
             rules: Rules::new(config),
             append_timeout: Duration::from_millis(timeouts.append_timeout_ms),
             retry_after_s: timeouts.retry_after_s,
+            paths: protocol::Paths::new(config),
             bounds: protocol::Bounds::new(config),
             body: body::Bounds::new(config),
             admission: Admission::new(
@@ -114,7 +116,7 @@ impl Collector {
         let began = Instant::now();
         let (head, mut body) = request.into_parts();
         let sources = self.sources.load();
-        let served = protocol::at(head.uri.path());
+        let served = protocol::at(head.uri.path(), &self.paths);
         let (mut response, body_is_over) = match served {
             None => (reply::not_found(SERVED), false),
             Some(_) if cors::is_preflight(&head) => (reply::no_content(), false),
@@ -265,7 +267,9 @@ impl Collector {
             head,
             retry_after_s: self.retry_after_s,
         };
-        Ok(protocol.results(endpoint, &asked, &results))
+        let mut reply = protocol.results(endpoint, &asked, &results);
+        sent.complete(&mut reply);
+        Ok(reply)
     }
 
     /// Makes the records durable; an outcome for each, whatever the stream does.

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::{self, Paths};
+
 /// The `[gateway]` section.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +21,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The port for probes and metrics.
     pub admin: Admin,
+    /// What Snowplow's trackers are served.
+    pub snowplow: Snowplow,
 }
 
 impl Default for Config {
@@ -29,8 +33,18 @@ impl Default for Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             admin: Admin::default(),
+            snowplow: Snowplow::default(),
         }
     }
+}
+
+/// The `[gateway.snowplow]` section.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Snowplow {
+    /// Paths besides `/com.snowplowanalytics.snowplow/tp2` that trackers post to, as their `postPath` says, such as
+    /// `/com.example/track`. Default none.
+    pub post_paths: Vec<String>,
 }
 
 /// The `[gateway.admin]` section.
@@ -160,6 +174,11 @@ impl Config {
         if self.source_default.is_empty() {
             problems.push(("source_default", "must not be empty".into()));
         }
+        for path in &self.snowplow.post_paths {
+            if let Some(reason) = path_problem(path) {
+                problems.push(("snowplow.post_paths", format!("has {path:?}: {reason}")));
+            }
+        }
         self.limit_problems(&mut problems);
         self.timeout_problems(&mut problems);
         problems
@@ -254,6 +273,17 @@ impl Config {
     }
 }
 
+/// What is wrong with a path that is to be served besides the protocols' own.
+fn path_problem(path: &str) -> Option<&'static str> {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
+    if !path.starts_with('/') || !path.bytes().all(allowed) {
+        return Some("a path begins with `/`, and has printable ASCII without spaces, `?` and `#`");
+    }
+    protocol::at(path, &Paths::default())
+        .is_some()
+        .then_some("the path is served already")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,10 +300,17 @@ mod tests {
         config.limits.header_bytes_max = 100;
         config.limits.in_flight_bytes_max = 1;
         config.timeouts.idle_timeout_ms = 0;
+        config.snowplow.post_paths = vec![
+            "/com.example/track".into(),
+            "/v1/batch".into(),
+            "no/path".into(),
+        ];
         let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
         assert_eq!(
             keys,
             [
+                "snowplow.post_paths",
+                "snowplow.post_paths",
                 "limits.depth_max",
                 "limits.in_flight_bytes_max",
                 "limits.header_bytes_max",

@@ -91,12 +91,30 @@ impl<'a, 'h> Judge<'a, 'h> {
     }
 
     /// Decides on the next event.
-    pub(crate) fn take(&mut self, item: Item<'a>) -> Result<(), Error> {
+    pub(crate) fn take(&mut self, mut item: Item<'a>) -> Result<(), Error> {
         if self.verdicts.len() >= self.rules.events_max as usize {
             return Err(Error::TooManyEvents {
                 events_max: self.rules.events_max,
             });
         }
+        let verdict = match item.take_made() {
+            None => self.decide(item)?,
+            Some(made) => {
+                let verdict = self.decide(item.with(&made))?;
+                Verdict {
+                    id: Cow::Owned(verdict.id.into_owned()),
+                    ..verdict
+                }
+            }
+        };
+        self.verdicts.push(verdict);
+        Ok(())
+    }
+
+    fn decide<'e>(&mut self, item: Item<'e>) -> Result<Verdict<'e>, Error>
+    where
+        'a: 'e,
+    {
         let raw = &self.body[item.range.clone()];
         match self.rules.judge(self.reading, item, raw, self.is_utf8) {
             Ok((event, _)) => self.accept(event),
@@ -104,7 +122,10 @@ impl<'a, 'h> Judge<'a, 'h> {
         }
     }
 
-    fn accept(&mut self, mut event: Event<'a>) -> Result<(), Error> {
+    fn accept<'e>(&mut self, mut event: Event<'e>) -> Result<Verdict<'e>, Error>
+    where
+        'a: 'e,
+    {
         if event.id.is_empty() {
             event.id = Cow::Owned(self.ids.next());
         }
@@ -127,12 +148,11 @@ impl<'a, 'h> Judge<'a, 'h> {
             valid: true,
             topic,
         });
-        let id = event.id;
-        self.verdicts.push(Verdict {
-            id,
+        self.admit()?;
+        Ok(Verdict {
+            id: event.id,
             errors: Vec::new(),
-        });
-        self.admit()
+        })
     }
 
     /// The event's topic, where a template names it and there may be one more.
@@ -148,13 +168,13 @@ impl<'a, 'h> Judge<'a, 'h> {
         self.unrouted
     }
 
-    fn reject(
+    fn reject<'e>(
         &mut self,
-        event: Event<'a>,
+        event: Event<'e>,
         reason: Reason,
         errors: Vec<Violation>,
         raw: &[u8],
-    ) -> Result<(), Error> {
+    ) -> Result<Verdict<'e>, Error> {
         let id = if event.id.is_empty() {
             Cow::Owned(self.ids.next())
         } else {
@@ -185,8 +205,8 @@ impl<'a, 'h> Judge<'a, 'h> {
             valid: false,
             topic: None,
         });
-        self.verdicts.push(Verdict { id, errors });
-        self.admit()
+        self.admit()?;
+        Ok(Verdict { id, errors })
     }
 
     /// Counts what the buffer grew beyond its first size.

@@ -22,6 +22,7 @@ pub(crate) mod native;
 mod query;
 mod segment;
 mod segment_message;
+mod snowplow;
 pub(crate) mod split;
 mod text;
 mod webhook;
@@ -29,7 +30,12 @@ mod webhook;
 pub(crate) use self::{split::Item, text::Text};
 
 /// Every protocol that is served.
-pub(crate) const ALL: [&dyn Protocol; 3] = [&native::Native, &segment::Segment, &webhook::Webhook];
+pub(crate) const ALL: [&dyn Protocol; 4] = [
+    &native::Native,
+    &segment::Segment,
+    &snowplow::Snowplow,
+    &webhook::Webhook,
+];
 
 /// A way of sending events.
 pub(crate) trait Protocol: Sync {
@@ -38,6 +44,11 @@ pub(crate) trait Protocol: Sync {
 
     /// What it serves at a path; `None`: the path is not its own.
     fn endpoint(&self, path: &str) -> Option<Endpoint>;
+
+    /// What it serves at a path that is its own by the settings alone; `None`: the path is not.
+    fn endpoint_set(&self, _path: &str, _paths: &Paths) -> Option<Endpoint> {
+        None
+    }
 
     /// Whether the headers alone say that the body cannot be read.
     fn accepts(&self, _head: &request::Parts) -> Result<(), media::Foreign> {
@@ -74,10 +85,29 @@ pub(crate) fn named(name: &str) -> Option<&'static dyn Protocol> {
     ALL.into_iter().find(|protocol| protocol.name() == name)
 }
 
-/// The protocol that serves a path, by its place in [`ALL`], and what it serves there.
-pub(crate) fn at(path: &str) -> Option<(usize, Endpoint)> {
-    let mut all = ALL.iter().enumerate();
-    all.find_map(|(place, protocol)| Some((place, protocol.endpoint(path)?)))
+/// The protocol that serves a path, by its place in [`ALL`], and what it serves there. What settings say comes last: they
+/// take no path from another protocol.
+pub(crate) fn at(path: &str, paths: &Paths) -> Option<(usize, Endpoint)> {
+    let all = || ALL.iter().enumerate();
+    let own = all().find_map(|(place, protocol)| Some((place, protocol.endpoint(path)?)));
+    own.or_else(|| {
+        all().find_map(|(place, protocol)| Some((place, protocol.endpoint_set(path, paths)?)))
+    })
+}
+
+/// The paths that settings add to the protocols' own.
+#[derive(Debug, Default)]
+pub(crate) struct Paths {
+    /// Where trackers of Snowplow post to.
+    pub(crate) snowplow: Vec<String>,
+}
+
+impl Paths {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            snowplow: config.snowplow.post_paths.clone(),
+        }
+    }
 }
 
 /// A path of a protocol.
@@ -157,6 +187,9 @@ pub(crate) trait Sent: Send + Sync {
     fn form(&self) -> &'static str {
         ""
     }
+
+    /// Adds to a reply on its events what only the request tells.
+    fn complete(&self, _reply: &mut Reply) {}
 
     /// Begins to read the events.
     fn events<'a>(&'a self, rules: &Rules<'a>) -> Result<Box<dyn Events<'a> + Send + 'a>, Error>;

@@ -350,6 +350,16 @@ pub(crate) fn image(gif: &'static [u8]) -> Reply {
     response
 }
 
+/// 200 with a few words.
+pub(crate) fn text(content_type: &'static str, text: &'static str) -> Reply {
+    let mut response = Response::new(Full::from(text));
+    let content_type = HeaderValue::from_static(content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
 /// 204.
 pub(crate) fn no_content() -> Reply {
     let mut response = Response::new(Full::default());

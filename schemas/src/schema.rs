@@ -87,7 +87,7 @@ pub(crate) enum Role {
     Data,
     /// The properties of an SDK's track call, whose message is the event's data.
     Track,
-    /// Any call of an SDK, for want of a schema of its own: built in.
+    /// Any call of an SDK, or any event of a tracker, for want of a schema of its own: built in.
     Call,
 }
 
@@ -132,7 +132,7 @@ impl Schema {
         self.role == Role::Track
     }
 
-    /// It is one of those that are built in for the calls of SDKs ([`crate::sdk`]), which refuse no message.
+    /// It is one of those that are built in for what SDKs send ([`crate::sdk`]), which refuse no message.
     pub fn sdk_call(&self) -> bool {
         self.role == Role::Call
     }

@@ -1,5 +1,5 @@
-//! The calls of Segment's and RudderStack's SDKs: the schemas that are always there for them, and what becomes of a
-//! schema that describes the properties of one track call (`x-track`).
+//! The calls of Segment's and RudderStack's SDKs, and the events of Snowplow's trackers: the schemas that are always there
+//! for them, and what becomes of a schema that describes the properties of one track call (`x-track`).
 //!
 //! An event's data is the SDK's whole message. Nothing of it is refused by the schemas of the six calls: what they
 //! declare is there for columns. `docs/adr/0016-sdk-tables.md` says why it is so.
@@ -18,8 +18,11 @@ pub const CALLS: [&str; 6] = ["track", "identify", "page", "screen", "group", "a
 /// The type of what other services post to webhooks.
 pub const WEBHOOK: &str = "webhook";
 
-/// The schemas of the calls and of webhooks: name and text.
-pub(crate) const SCHEMAS: [(&str, &str); 7] = [
+/// The type of the events of Snowplow's trackers.
+pub const SNOWPLOW_EVENT: &str = "snowplow_event";
+
+/// The schemas of the calls, of webhooks and of Snowplow's events: name and text.
+pub(crate) const SCHEMAS: [(&str, &str); 8] = [
     (CALLS[0], include_str!("../builtin/track/1.json")),
     (CALLS[1], include_str!("../builtin/identify/1.json")),
     (CALLS[2], include_str!("../builtin/page/1.json")),
@@ -27,6 +30,10 @@ pub(crate) const SCHEMAS: [(&str, &str); 7] = [
     (CALLS[4], include_str!("../builtin/group/1.json")),
     (CALLS[5], include_str!("../builtin/alias/1.json")),
     (WEBHOOK, include_str!("../builtin/webhook/1.json")),
+    (
+        SNOWPLOW_EVENT,
+        include_str!("../builtin/snowplow_event/1.json"),
+    ),
 ];
 
 /// What they refer to: file and text.
@@ -43,6 +50,11 @@ pub(crate) const SHARED: [(&str, &str); 2] = [
 
 /// Where a message has what its event's own schema describes.
 const PROPERTIES: &str = "properties";
+
+/// Whether the built-in schema of that name refuses no object: what it declares is there for columns.
+pub(crate) fn takes_any(name: &str) -> bool {
+    CALLS.contains(&name) || name == SNOWPLOW_EVENT
+}
 
 /// What data of a call is held against: an object, whatever is in it.
 pub(crate) fn any_message() -> Document {

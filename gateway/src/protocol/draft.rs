@@ -22,6 +22,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) unknown: Option<Violation>,
     /// The event's schema, when the data was found to keep it while it was read and need not be read again.
     pub(crate) kept: Option<&'a Schema>,
+    /// The data, where it was made of what was sent: the event then has none yet.
+    pub(crate) made: Option<String>,
     seen: u16,
 }
 

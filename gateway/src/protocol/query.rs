@@ -23,6 +23,15 @@ pub(super) fn object(query: &[u8]) -> String {
     Value::from(object).to_string()
 }
 
+/// All parameters as a JSON object of texts, by their names as they stand; of one that is given twice the last counts.
+pub(super) fn flat(query: &[u8]) -> String {
+    let pairs = form_urlencoded::parse(query);
+    let object: Map<String, Value> = pairs
+        .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+        .collect();
+    Value::from(object).to_string()
+}
+
 /// Puts a text where the steps lead.
 fn put(object: &mut Map<String, Value>, steps: &[&str], value: String) {
     match steps {

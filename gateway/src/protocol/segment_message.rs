@@ -208,7 +208,7 @@ fn times(common: &Common<'_>, sent: Option<&str>, received_micros: i64, draft: &
     draft.event.senttime = sent.map(|(_, text)| Cow::Owned(text));
 }
 
-fn date_time(micros: i64) -> String {
+pub(super) fn date_time(micros: i64) -> String {
     let mut text = Vec::with_capacity(32);
     format::write_date_time(micros, &mut text);
     String::from_utf8_lossy(&text).into_owned()

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use headgate_schemas::{
-    event::Violation,
+    event::{Data, Violation},
     walk::{Cursor, Kind, Syntax},
 };
 
@@ -21,6 +21,25 @@ pub(crate) struct Item<'a> {
     pub(crate) range: Range<usize>,
     /// What it says, or why it is not JSON (only for lines).
     pub(crate) draft: Result<Draft<'a>, Violation>,
+}
+
+impl<'a> Item<'a> {
+    /// Takes out the data that was made for it.
+    pub(crate) fn take_made(&mut self) -> Option<String> {
+        self.draft.as_mut().ok()?.made.take()
+    }
+
+    /// The same with the data that was made for it.
+    pub(crate) fn with<'t>(self, made: &'t str) -> Item<'t>
+    where
+        'a: 't,
+    {
+        let mut item: Item<'t> = self;
+        if let Ok(draft) = &mut item.draft {
+            draft.event.data = Data::Json(made);
+        }
+        item
+    }
 }
 
 /// The events of a body, one after another.

@@ -14,9 +14,10 @@ pub type Config = BTreeMap<String, Source>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Source {
-    /// Its write keys, at least one. To rotate, add the new one, change the clients, and remove the old one.
+    /// Its write keys, at least one. To rotate, add the new one, change the clients, and remove the old one. Snowplow's
+    /// trackers show none: for them the id of their application (`appId`) is one.
     pub keys: Vec<String>,
-    /// Protocols that it may send by: `native`, `segment` (RudderStack's SDKs too), `webhook`. Default: all of them.
+    /// Protocols that it may send by: `native`, `segment` (RudderStack's SDKs too), `snowplow`, `webhook`. Default: all of them.
     pub protocols: Vec<String>,
     /// Origins that browsers may send from, as `https://shop.example`, or `*` for all. Default `["*"]`. Requests without
     /// an `Origin`, which are no browser's, are not held against it.

@@ -10,5 +10,6 @@ mod limits;
 mod modes;
 mod parking;
 mod segment;
+mod snowplow;
 mod sources;
 mod support;

@@ -120,9 +120,7 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
                 messages: [1, 2].map(|n| &programs[message + 2 * place + n]),
                 shape: &track_message,
             },
-            Err(_) if at >= own && sdk::CALLS.contains(&&*name) => {
-                Described::Call(&programs[message])
-            }
+            Err(_) if at >= own && sdk::takes_any(&name) => Described::Call(&programs[message]),
             Err(_) => Described::Data {
                 built_in: at >= own,
             },

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{Registry, SharedRegistry, Unknown};
 use crate::evolve::{self, Event};
-use crate::sdk::CALLS;
+use crate::sdk::SCHEMAS;
 
 fn object(properties: Value) -> Value {
     json!({ "type": "object", "properties": properties })
@@ -60,7 +60,7 @@ fn the_built_in_schemas_are_always_there() {
         assert_eq!((schema.table(), schema.dataschema()), (name, dataschema));
     }
     // With those of SDKs' calls.
-    assert_eq!(registry.families().count(), 2 + CALLS.len());
+    assert_eq!(registry.families().count(), 2 + SCHEMAS.len());
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn a_reload_is_atomic_and_tells_what_changed() {
     let summary = replace();
     assert_eq!(
         (summary.added.as_slice(), summary.schemas),
-        (["f/1".to_owned()].as_slice(), 4 + CALLS.len())
+        (["f/1".to_owned()].as_slice(), 4 + SCHEMAS.len())
     );
     assert_ne!(summary.fingerprint, before.fingerprint());
     assert!(before.resolve("f", None).is_err() && shared.load().resolve("f", None).is_ok());

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::CALLS;
+use super::{CALLS, SNOWPLOW_EVENT};
 use crate::evolve::{self, Kind};
 use crate::registry::{LoadErrors, Registry};
 use crate::schema::Schema;
@@ -93,6 +93,19 @@ fn a_call_is_refused_for_being_no_object_alone() {
         assert_eq!(violations(schema, &odd), [""; 0], "{call}");
         assert_eq!(violations(schema, &json!({})), [""; 0], "{call}");
         assert_eq!(violations(schema, &json!([])), [""], "{call}");
+    }
+}
+
+#[test]
+fn snowplows_events_land_in_events_and_none_is_refused_for_what_is_in_it() {
+    let registry = Registry::empty().unwrap();
+    let schema = registry.resolve(SNOWPLOW_EVENT, None).unwrap();
+    assert_eq!((schema.table(), schema.sdk_call()), ("events", true));
+    let example = &schema.document()["examples"][0];
+    let odd =
+        json!({ "event": 1, "page_url": "x".repeat(20_000), "txn_id": "many", "contexts": {} });
+    for data in [example, &odd, &json!({})] {
+        assert_eq!(violations(schema, data), [""; 0]);
     }
 }
 
