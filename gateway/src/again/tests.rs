@@ -210,3 +210,28 @@ fn a_message_of_an_sdk_is_read_again_by_its_protocol_and_its_clock_corrected_as_
         }
     ));
 }
+
+#[test]
+fn an_event_of_a_tracker_is_made_again_of_what_it_sent_and_stays_anonymous() {
+    let payload =
+        br#"{"e":"pv","uid":"u","ip":"1.2.3.4","dtm":"1795374474000","stm":"1795374475000"}"#;
+    let rejected = |form| Rejected {
+        kind: Some("snowplow_event"),
+        form: Some(form),
+        ..rejected(payload)
+    };
+    let valid = valid_now(&rejected("snowplow/anonymous"));
+    assert_eq!((&*valid.id, &*valid.table), ("given", "events"));
+    let record = String::from_utf8(valid.record).unwrap();
+    assert!(!record.contains("1.2.3.4"), "{record}");
+    let event = Event::read(&record, 8).unwrap();
+    assert_eq!(event.userid.as_deref(), Some("u"));
+    // A second before it was sent, and sent when it was received.
+    assert_eq!(event.time.as_deref(), Some("2026-11-22T20:07:54.000001Z"));
+    let known = valid_now(&rejected("snowplow/event")).record;
+    assert!(
+        String::from_utf8(known)
+            .unwrap()
+            .contains(r#""user_ipaddress":"1.2.3.4""#)
+    );
+}

@@ -52,7 +52,9 @@ impl Client {
                 let query = head.uri.query().unwrap_or_default();
                 let asked = query::parameter(query, "nuid").filter(|id| is_id(id));
                 let known = asked.map(std::borrow::Cow::into_owned);
-                known.or_else(|| cookie(&head.headers)).unwrap_or_else(new)
+                known
+                    .or_else(|| cookie(&head.headers))
+                    .unwrap_or_else(fresh)
             }),
             user_agent,
             referer: text(header::REFERER).filter(|page| page.len() <= REFERER_BYTES_MAX),
@@ -95,7 +97,7 @@ fn is_id(id: &str) -> bool {
 }
 
 /// UUIDv4, as Snowplow's collector gives.
-fn new() -> String {
+fn fresh() -> String {
     let id = Builder::from_random_bytes(rand::random()).into_uuid();
     id.hyphenated().to_string()
 }
