@@ -94,6 +94,9 @@ fn check<'a>(
     if let Some(unknown) = draft.unknown.take() {
         return Err((Reason::UnknownSchema, vec![unknown]));
     }
+    if !draft.invalid.is_empty() {
+        return Err((Reason::Invalid, std::mem::take(&mut draft.invalid)));
+    }
     let event = &mut draft.event;
     if reserved(&event.kind) {
         let message = format!(

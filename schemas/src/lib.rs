@@ -5,6 +5,7 @@ pub mod event;
 pub mod evolve;
 mod expand;
 pub mod format;
+pub mod iglu;
 pub mod landing;
 pub mod names;
 mod pattern;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::iglu::Iglu;
 use crate::names;
 use crate::schema::{Schema, Version};
 
@@ -24,6 +25,7 @@ pub struct Registry {
     schemas: Vec<Arc<Schema>>,
     /// Table, then the minors of the major that lands in it, ascending.
     families: BTreeMap<String, Vec<Arc<Schema>>>,
+    iglu: Iglu,
     fingerprint: u64,
 }
 
@@ -106,8 +108,8 @@ impl Registry {
     /// Loads every schema below `events_dir`.
     ///
     /// The directory holds `<event>/<version>.json`: the event's name as [`names::event_name`] allows, the version `1`
-    /// or `1.2`. Folders that start with `_` hold documents that schemas may refer to and that are no events. Hidden
-    /// files and Markdown are passed over; anything else is an error. An event's data is an object; minors start at 0
+    /// or `1.2`. Folders that start with `_` hold documents that schemas may refer to and that are no events; `_iglu` holds
+    /// those of [Iglu](crate::iglu). Hidden files and Markdown are passed over; anything else is an error. An event's data is an object; minors start at 0
     /// without gaps, each compatible with the one before (see [`crate::evolve`]); all minors of a major share a table,
     /// and no two majors do.
     ///
@@ -180,6 +182,11 @@ impl Registry {
         let all = &self.events.get(event)?.all;
         let found = all.binary_search_by_key(&version, |(known, _)| *known);
         found.ok().map(|at| &all[at].1)
+    }
+
+    /// The set's schemas of Iglu.
+    pub fn iglu(&self) -> &Iglu {
+        &self.iglu
     }
 
     /// Every schema, by event's name, then version; the built-in ones too.

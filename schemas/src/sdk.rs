@@ -53,7 +53,7 @@ const PROPERTIES: &str = "properties";
 
 /// Whether the built-in schema of that name refuses no object: what it declares is there for columns.
 pub(crate) fn takes_any(name: &str) -> bool {
-    CALLS.contains(&name) || name == SNOWPLOW_EVENT
+    SCHEMAS.iter().any(|(known, _)| *known == name)
 }
 
 /// What data of a call is held against: an object, whatever is in it.

@@ -20,6 +20,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) faults: Vec<Violation>,
     /// Why no schema is to be looked for.
     pub(crate) unknown: Option<Violation>,
+    /// What in the data is not allowed, by other schemas than the event's own.
+    pub(crate) invalid: Vec<Violation>,
     /// The event's schema, when the data was found to keep it while it was read and need not be read again.
     pub(crate) kept: Option<&'a Schema>,
     /// The data, where it was made of what was sent: the event then has none yet.

@@ -15,8 +15,8 @@ mod address;
 mod client;
 mod described;
 mod element;
+mod entities;
 mod fields;
-mod iglu;
 mod payload;
 mod row;
 

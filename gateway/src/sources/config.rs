@@ -23,7 +23,8 @@ pub struct Source {
     /// an `Origin`, which are no browser's, are not held against it.
     pub origins: Vec<String>,
     /// What becomes of SDKs' track calls that no schema describes: `capture` lands them in `tracks`, with their
-    /// properties as JSON, `strict` rejects them. Default `capture`.
+    /// properties as JSON, `strict` rejects them; so too of self-describing events and entities of Snowplow's trackers, where
+    /// the schemas have a folder `_iglu`. Default `capture`.
     pub policy: Policy,
     /// Events a second that one gateway takes of it, for bursts twice as many; over it requests get a 429 with
     /// `Retry-After`. 0: as many as come. Default 0.

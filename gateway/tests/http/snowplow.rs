@@ -1,6 +1,7 @@
 //! What Snowplow's trackers send, and what they hear.
 
 use headgate_gateway::{SharedSources, sources};
+use headgate_schemas::registry::{Registry, SharedRegistry};
 use headgate_stream::log::Refusal;
 use serde_json::{Value, json};
 
@@ -446,4 +447,71 @@ async fn the_application_of_the_first_event_is_the_key_unless_the_request_shows_
     let reply = post(&gateway, shown, &many).await;
     assert_eq!(reply.status, 429);
     assert!(reply.header("retry-after").is_some());
+}
+
+/// A gateway that has a schema for the product that is viewed, and none for the user.
+fn with_iglu(policy: &str) -> Running {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir
+        .path()
+        .join("_iglu/com.my_company/viewed_product/jsonschema");
+    std::fs::create_dir_all(&folder).unwrap();
+    let schema = json!({
+        "$schema": "http://iglucentral.com/schemas/com.snowplowanalytics.self-desc/schema/jsonschema/1-0-0#",
+        "self": {"vendor": "com.my_company", "name": "viewed_product", "format": "jsonschema", "version": "1-0-0"},
+        "type": "object",
+        "properties": {"price": {"type": "number", "minimum": 0, "exclusiveMinimum": true}},
+    });
+    std::fs::write(folder.join("1-0-0"), schema.to_string()).unwrap();
+    let registry = Registry::load(dir.path()).unwrap();
+    let sources = format!(r#"{{"web": {{"keys": ["website-of-shop"], "policy": "{policy}"}}}}"#);
+    let sources: sources::Config = serde_json::from_str(&sources).unwrap();
+    start_with(
+        |_| {},
+        |parts| {
+            parts.schemas = SharedRegistry::new(registry).into();
+            parts.sources = SharedSources::new(&sources, "/headgate").into();
+        },
+    )
+}
+
+fn viewed(price: f64, contexts: &Value) -> Value {
+    let described = |schema: &str, data: &Value| json!({"schema": format!("iglu:{schema}/jsonschema/1-0-0"), "data": data});
+    let product = described("com.my_company/viewed_product", &json!({ "price": price }));
+    let event = described("com.snowplowanalytics.snowplow/unstruct_event", &product);
+    let around = described("com.snowplowanalytics.snowplow/contexts", contexts);
+    json!({"e": "ue", "aid": "website-of-shop", "ue_pr": event.to_string(), "co": around.to_string()})
+}
+
+#[tokio::test]
+async fn what_describes_itself_is_held_against_its_schema_of_iglu() {
+    let user = json!({"schema": "iglu:com.my_company/user/jsonschema/1-0-0", "data": {}});
+    let product = |price: f64| json!({"schema": "iglu:com.my_company/viewed_product/jsonschema/1-0-0", "data": {"price": price}});
+    let events = [
+        viewed(1.0, &json!([user, product(2.0)])),
+        viewed(0.0, &json!([])),
+        viewed(1.0, &json!([product(1.0), product(-1.0)])),
+    ];
+    let gateway = with_iglu("capture");
+    assert_eq!(post(&gateway, "", &events).await.status, 200);
+    assert_eq!(gateway.events().len(), 1);
+    let found = |gateway: &Running| -> Vec<(Value, Value)> {
+        let bad = gateway.bad_events().into_iter();
+        bad.map(|bad| {
+            let data = &bad["data"];
+            (data["reason"].clone(), data["errors"][0]["pointer"].clone())
+        })
+        .collect()
+    };
+    let invalid = |pointer: &str| (json!("invalid"), json!(pointer));
+    let expected = [
+        invalid("/unstruct_event/data/price"),
+        invalid("/contexts/1/data/price"),
+    ];
+    assert_eq!(found(&gateway), expected);
+    // A strict source has nothing that no schema describes.
+    let gateway = with_iglu("strict");
+    assert_eq!(post(&gateway, "", &events[..1]).await.status, 200);
+    let unknown = (json!("unknown_schema"), json!("/contexts/0/schema"));
+    assert_eq!(found(&gateway), [unknown]);
 }

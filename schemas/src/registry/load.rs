@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::{Registry, Versions};
 use crate::evolve;
 use crate::expand::Index;
+use crate::iglu::{Iglu, IgluSchema};
 use crate::landing;
 use crate::program::{self, Document, Program, Refused};
 use crate::schema::{Schema, Version};
@@ -109,10 +110,20 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
     let programs = program::compile_all(&documents);
     let track_message = track_message(&sources, &documents, &index);
     let mut loaded = Vec::new();
+    let mut iglu = Iglu::default();
     for (at, (file, role)) in sources.into_iter().enumerate() {
-        let Role::Event { name, version } = role else {
-            errors.extend(refused(&file, &programs[at]));
-            continue;
+        let (name, version) = match role {
+            Role::Event { name, version } => (name, version),
+            Role::Shared => {
+                errors.extend(refused(&file, &programs[at]));
+                continue;
+            }
+            Role::Iglu { name } => {
+                errors.extend(refused(&file, &programs[at]));
+                iglu.schemas
+                    .extend(iglu_schema(name, &documents[at], &programs[at]));
+                continue;
+            }
         };
         let role = match tracks.binary_search(&at) {
             Ok(place) => Described::Track {
@@ -142,7 +153,7 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
             }
         }
     }
-    let registry = assemble(&loaded, &mut errors);
+    let registry = assemble(&loaded, iglu, &mut errors);
     if errors.is_empty() {
         return Ok(registry);
     }
@@ -162,6 +173,21 @@ fn track_message(sources: &[(PathBuf, Role)], documents: &[Document], index: &In
     expanded.map_or_else(Shape::any, |expanded| Shape::of(&expanded))
 }
 
+/// A schema of Iglu by its name, if it compiles.
+fn iglu_schema(
+    name: String,
+    document: &Document,
+    program: &Result<Program, Vec<Refused>>,
+) -> Option<(String, IgluSchema)> {
+    let program = program.as_ref().ok()?.clone();
+    let fingerprint = fingerprint([name.as_bytes(), document.value.to_string().as_bytes()]);
+    let schema = IgluSchema {
+        program,
+        fingerprint,
+    };
+    Some((name, schema))
+}
+
 /// Why a document that is no event is refused.
 fn refused(file: &Path, program: &Result<Program, Vec<Refused>>) -> Vec<LoadError> {
     let problem = |(pointer, reason)| LoadError {
@@ -174,7 +200,11 @@ fn refused(file: &Path, program: &Result<Program, Vec<Refused>>) -> Vec<LoadErro
 }
 
 /// Puts the schemas together and checks what holds between them.
-fn assemble(loaded: &[(PathBuf, Arc<Schema>)], errors: &mut Vec<LoadError>) -> Registry {
+fn assemble(
+    loaded: &[(PathBuf, Arc<Schema>)],
+    iglu: Iglu,
+    errors: &mut Vec<LoadError>,
+) -> Registry {
     let mut events: BTreeMap<Arc<str>, BTreeMap<Version, Arc<Schema>>> = BTreeMap::new();
     let mut files: BTreeMap<(&str, Version), &Path> = BTreeMap::new();
     for (file, schema) in loaded {
@@ -234,8 +264,10 @@ fn assemble(loaded: &[(PathBuf, Arc<Schema>)], errors: &mut Vec<LoadError>) -> R
         .flat_map(BTreeMap::values)
         .cloned()
         .collect();
-    let parts = schemas.iter();
-    let fingerprint = fingerprint(parts.map(|schema| schema.fingerprint.to_le_bytes()));
+    let mut others: Vec<u64> = iglu.schemas.values().map(|iglu| iglu.fingerprint).collect();
+    others.sort_unstable();
+    let parts = schemas.iter().map(|schema| schema.fingerprint);
+    let fingerprint = fingerprint(parts.chain(others).map(u64::to_le_bytes));
     let events = events.into_iter().filter_map(|(event, versions)| {
         let all: Vec<_> = versions.into_iter().collect();
         let newest = Arc::clone(&all.last()?.1);
@@ -245,6 +277,7 @@ fn assemble(loaded: &[(PathBuf, Arc<Schema>)], errors: &mut Vec<LoadError>) -> R
         events: events.collect(),
         schemas,
         families,
+        iglu,
         fingerprint,
     }
 }

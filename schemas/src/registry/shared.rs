@@ -1,5 +1,6 @@
 //! The registry that running parts share and that a reload replaces whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -13,10 +14,11 @@ pub struct SharedRegistry {
     current: ArcSwap<Registry>,
 }
 
-/// What a reload changed. Schemas are named as in `dataschema`, for instance `order_completed/1.1`.
+/// What a reload changed. Schemas are named as in `dataschema`, for instance `order_completed/1.1`, those of Iglu by
+/// their `iglu:` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// How many schemas the set has now, the built-in ones included.
+    /// How many schemas of events the set has now, the built-in ones included.
     pub schemas: usize,
     /// The set's fingerprint now.
     pub fingerprint: u64,
@@ -42,7 +44,7 @@ impl Summary {
                 .map(|schema| schema.dataschema().to_owned())
                 .collect::<Vec<_>>()
         };
-        Self {
+        let mut summary = Self {
             schemas: new.schemas().count(),
             fingerprint: new.fingerprint(),
             added: names(new, &|schema| missing_in(old, schema)),
@@ -50,7 +52,21 @@ impl Summary {
                 exact(old, schema).is_some_and(|old| old.fingerprint() != schema.fingerprint())
             }),
             removed: names(old, &|schema| missing_in(new, schema)),
+        };
+        summary.iglu(new.iglu().fingerprints(), &old.iglu().fingerprints());
+        summary
+    }
+
+    /// Adds what has changed among the schemas of Iglu.
+    fn iglu<'a>(&mut self, mut new: BTreeMap<&'a str, u64>, old: &BTreeMap<&'a str, u64>) {
+        for (name, before) in old {
+            match new.remove(name) {
+                None => self.removed.push((*name).to_owned()),
+                Some(now) if now != *before => self.changed.push((*name).to_owned()),
+                Some(_) => {}
+            }
         }
+        self.added.extend(new.into_keys().map(str::to_owned));
     }
 }
 

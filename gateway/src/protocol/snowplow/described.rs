@@ -9,9 +9,12 @@ use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use headgate_schemas::walk::{Cursor, Kind, Syntax};
+use headgate_schemas::{
+    iglu::Name,
+    walk::{Cursor, Kind, Syntax},
+};
 
-use super::{fields::Code, iglu::Iglu};
+use super::fields::Code;
 
 /// Why a parameter holds no self-describing JSON.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +113,7 @@ fn described<'a>(cursor: &mut Cursor<'a>, shape: &'static str) -> Result<Describ
     let (Some(schema), Some(_)) = (found.schema, found.data) else {
         return Err(Error::Shape(shape));
     };
-    if Iglu::of(&schema).is_none() {
+    if Name::of(&schema).is_none() {
         let shown = schema.chars().take(SCHEMA_SHOWN_CHARS).collect();
         return Err(Error::Schema(shown));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::LoadError;
 use super::files::{self, Found, Role};
+use crate::iglu;
 use crate::names;
 use crate::schema::Version;
 
@@ -29,6 +30,9 @@ pub(super) fn parse<'a>(
 
 fn role(path: &Path) -> Option<Role> {
     let folder = path.components().next()?.as_os_str().to_str()?;
+    if folder == iglu::FOLDER {
+        return files::iglu_name(path).map(|name| Role::Iglu { name });
+    }
     if folder.starts_with('_') {
         return Some(Role::Shared);
     }

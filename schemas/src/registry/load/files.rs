@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::LoadError;
+use crate::iglu::{self, Name};
 use crate::names;
 use crate::program::Document;
 use crate::schema::Version;
@@ -17,6 +18,9 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// How deep folders of shared documents may nest.
 const FOLDER_DEPTH_MAX: u32 = 8;
 
+/// Vendor, name and format: the folders around a schema of Iglu.
+const IGLU_FOLDERS: u32 = 3;
+
 /// How deep values may nest in a file: what serde_json reads.
 const NESTING_MAX: u32 = 128;
 
@@ -27,6 +31,8 @@ pub(super) enum Role {
     Event { name: Arc<str>, version: Version },
     /// Others may refer to it.
     Shared,
+    /// It is one of Iglu's, of this name.
+    Iglu { name: String },
 }
 
 /// A parsed file.
@@ -48,6 +54,8 @@ pub(super) fn find(events_dir: &Path, errors: &mut Vec<LoadError>) -> Vec<Found>
         let name = file_name(&path);
         if !path.is_dir() {
             search.problem(&path, "a schema lives at <event>/<version>.json".to_owned());
+        } else if name == iglu::FOLDER {
+            search.iglu(&path, IGLU_FOLDERS);
         } else if name.starts_with('_') {
             search.shared(&path, FOLDER_DEPTH_MAX);
         } else if names::event_name(&name) {
@@ -147,6 +155,23 @@ impl Search<'_> {
         }
     }
 
+    fn iglu(&mut self, folder: &Path, depth_left: u32) {
+        for path in self.entries(folder) {
+            if path.is_dir() && depth_left > 0 {
+                self.iglu(&path, depth_left - 1);
+                continue;
+            }
+            match iglu_name(path.strip_prefix(self.root).unwrap_or(&path)) {
+                Some(name) => self.document(&path, Role::Iglu { name }),
+                None => self.problem(
+                    &path,
+                    "a schema of Iglu lives at <vendor>/<name>/jsonschema/<version>, such as 1-0-0"
+                        .to_owned(),
+                ),
+            }
+        }
+    }
+
     fn document(&mut self, path: &Path, role: Role) {
         let size = fs::metadata(path).map(|metadata| metadata.len());
         if size.is_ok_and(|size| size > FILE_BYTES_MAX) {
@@ -163,6 +188,17 @@ impl Search<'_> {
     }
 }
 
+/// The name of the schema of Iglu that is at this place of a set.
+pub(super) fn iglu_name(path: &Path) -> Option<String> {
+    let mut name = "iglu:".to_owned();
+    for (number, part) in path.components().skip(1).enumerate() {
+        name.push_str(if number == 0 { "" } else { "/" });
+        name.push_str(part.as_os_str().to_str()?);
+    }
+    let is_one = Name::of(&name).is_some_and(|name| name.format == "jsonschema");
+    is_one.then_some(name)
+}
+
 /// Parses one file. A member that occurs twice is a mistake that would otherwise go unseen: the last would win.
 pub(super) fn parse(
     file: PathBuf,
@@ -170,7 +206,7 @@ pub(super) fn parse(
     bytes: &[u8],
     errors: &mut Vec<LoadError>,
 ) -> Option<Found> {
-    let value = match serde_json::from_slice(bytes) {
+    let mut value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
         Err(error) => {
             // serde_json's message ends with line and column.
@@ -204,6 +240,17 @@ pub(super) fn parse(
                 reason,
             }
         }));
+        return None;
+    }
+    if let Role::Iglu { name } = &role
+        && let Some(name) = Name::of(name)
+        && let Err((pointer, reason)) = iglu::adapt(&mut value, &name)
+    {
+        errors.push(LoadError {
+            file,
+            pointer,
+            reason,
+        });
         return None;
     }
     let mut uri = "headgate:///events".to_owned();

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use headgate_schemas::walk::Cursor;
+use headgate_schemas::{iglu::Name, walk::Cursor};
 
 use super::super::super::{Rules, draft::Draft, segment_message::date_time};
-use super::super::{fields, iglu::Iglu};
+use super::super::{entities, fields};
 use super::{Reading, Times};
 
 impl<'a> Reading<'a, '_> {
@@ -26,6 +26,8 @@ impl<'a> Reading<'a, '_> {
         let (mut draft, row) = (self.draft, self.row);
         let data = row.finish();
         if draft.faults.is_empty() {
+            let (event, around) = (self.unstruct.as_deref(), self.contexts.as_deref());
+            entities::check(event, around, rules, &mut draft);
             let schema = rules.schemas.resolve(&draft.event.kind, None);
             let mut cursor = Cursor::new(&data, u32::MAX);
             draft.kept = schema
@@ -49,8 +51,8 @@ impl<'a> Reading<'a, '_> {
             }
             return;
         };
-        let iglu = match (named, self.schema.as_deref().and_then(Iglu::of)) {
-            (Some((vendor, name)), _) => Iglu {
+        let iglu = match (named, self.schema.as_deref().and_then(Name::of)) {
+            (Some((vendor, name)), _) => Name {
                 vendor,
                 name,
                 format: "jsonschema",
@@ -98,7 +100,7 @@ impl<'a> Reading<'a, '_> {
     }
 
     /// When it happened by a right clock: as the tracker says if it is sure, else the client's clock is off by as much as
-    /// its time of sending is off ours.
+    /// its time of sending is off ours. An event that does not say happened when it came.
     fn happened(&mut self, received_micros: i64) {
         let Times {
             created,
@@ -110,7 +112,7 @@ impl<'a> Reading<'a, '_> {
             None => created,
         });
         let written = |micros| Cow::Owned(date_time(micros));
-        self.draft.event.time = truly.or(corrected).map(written);
+        self.draft.event.time = Some(written(truly.or(corrected).unwrap_or(received_micros)));
         self.draft.event.senttime = sent.map(written);
     }
 }

@@ -1,20 +1,21 @@
-//! Names of schemas as Iglu has them: `iglu:com.example/order_completed/jsonschema/1-0-0`.
-//!
-//! <https://docs.snowplow.io/docs/api-reference/iglu/common-architecture/self-describing-json-schemas/>
+//! Names of schemas as Iglu has them.
 
-/// A schema's name, taken apart.
+/// A schema's name, taken apart: `iglu:com.example/order/jsonschema/1-0-0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Iglu<'a> {
-    pub(super) vendor: &'a str,
-    pub(super) name: &'a str,
-    pub(super) format: &'a str,
-    /// SchemaVer: model, revision and addition.
-    pub(super) version: &'a str,
+pub struct Name<'a> {
+    /// Whose it is, for instance `com.example`.
+    pub vendor: &'a str,
+    /// What it describes.
+    pub name: &'a str,
+    /// The kind of schema: `jsonschema`.
+    pub format: &'a str,
+    /// SchemaVer: model, revision and addition, `1-0-0`.
+    pub version: &'a str,
 }
 
-impl<'a> Iglu<'a> {
-    /// `None`: that is no such name.
-    pub(super) fn of(uri: &'a str) -> Option<Self> {
+impl<'a> Name<'a> {
+    /// Takes a name apart; `None`: it is none.
+    pub fn of(uri: &'a str) -> Option<Self> {
         let mut parts = uri.strip_prefix("iglu:")?.split('/');
         let mut part = || parts.next();
         let (vendor, name, format, version) = (part()?, part()?, part()?, part()?);
@@ -29,6 +30,11 @@ impl<'a> Iglu<'a> {
             format,
             version,
         })
+    }
+
+    /// In their order.
+    pub(crate) fn parts(&self) -> [&'a str; 4] {
+        [self.vendor, self.name, self.format, self.version]
     }
 }
 
@@ -55,14 +61,11 @@ mod tests {
 
     #[test]
     fn a_name_falls_into_its_parts() {
-        let uri = "iglu:com.example-x/order_completed/jsonschema/1-0-10";
-        let expected = Iglu {
-            vendor: "com.example-x",
-            name: "order_completed",
-            format: "jsonschema",
-            version: "1-0-10",
-        };
-        assert_eq!(Iglu::of(uri), Some(expected));
+        let name = Name::of("iglu:com.example-x/order_completed/jsonschema/1-0-10").unwrap();
+        assert_eq!(
+            name.parts(),
+            ["com.example-x", "order_completed", "jsonschema", "1-0-10"]
+        );
     }
 
     #[test]
@@ -80,7 +83,7 @@ mod tests {
             "iglu:com.example/../jsonschema/1-0-0",
             "iglu:/a/jsonschema/1-0-0",
         ] {
-            assert_eq!(Iglu::of(uri), None, "{uri}");
+            assert_eq!(Name::of(uri), None, "{uri}");
         }
     }
 }

@@ -1,0 +1,133 @@
+//! Iglu: schemas that self-describing JSON names itself, `iglu:com.example/order/jsonschema/1-0-0`.
+//!
+//! <https://docs.snowplow.io/docs/api-reference/iglu/common-architecture/self-describing-json-schemas/>. They lie in a
+//! set's folder [`FOLDER`], laid out as in a static registry's `schemas`:
+//! `_iglu/<vendor>/<name>/jsonschema/<model>-<revision>-<addition>`. They make no tables: what they are for is
+//! [`Iglu::check`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::event::Violation;
+use crate::expand::{is_data, is_map};
+use crate::program::Program;
+
+mod name;
+
+pub use name::Name;
+
+/// The folder of a set of schemas that has them.
+pub const FOLDER: &str = "_iglu";
+
+/// What Iglu's schemas are, nearly: their dialect is an older one, and what it has otherwise is translated.
+const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
+
+/// What only a registry reads, at a schema's root.
+const OF_REGISTRIES: [&str; 2] = ["self", "$supplements"];
+
+/// The schemas of a set, by their names.
+#[derive(Debug, Default)]
+pub struct Iglu {
+    pub(crate) schemas: HashMap<String, IgluSchema>,
+}
+
+#[derive(Debug)]
+pub(crate) struct IgluSchema {
+    pub(crate) program: Program,
+    pub(crate) fingerprint: u64,
+}
+
+impl Iglu {
+    /// Whether the set has none: then nothing is to be held against any.
+    pub fn is_empty(&self) -> bool {
+        self.schemas.is_empty()
+    }
+
+    /// Their names, each with a hash of what it says.
+    pub(crate) fn fingerprints(&self) -> BTreeMap<&str, u64> {
+        let schemas = self.schemas.iter();
+        schemas
+            .map(|(name, schema)| (name.as_str(), schema.fingerprint))
+            .collect()
+    }
+
+    /// Holds JSON against the schema of exactly this name, `iglu:` included; `None`: the set does not have it.
+    ///
+    /// # Errors
+    /// Everything that the schema does not allow. Pointers are into `data`.
+    pub fn check(
+        &self,
+        name: &str,
+        data: &str,
+        depth_max: u32,
+    ) -> Option<Result<(), Vec<Violation>>> {
+        let schema = self.schemas.get(name)?;
+        Some(schema.program.check(data, depth_max))
+    }
+}
+
+/// Makes a schema of Iglu's one that can be compiled.
+///
+/// # Errors
+/// What in `self` is not what the file's place says: pointer and reason.
+pub(crate) fn adapt(schema: &mut Value, name: &Name<'_>) -> Result<(), (String, String)> {
+    let Value::Object(root) = schema else {
+        let reason = "a schema of Iglu is an object with `self`".to_owned();
+        return Err((String::new(), reason));
+    };
+    let [vendor, named, format, version] = name.parts();
+    for (key, expected) in [
+        ("vendor", vendor),
+        ("name", named),
+        ("format", format),
+        ("version", version),
+    ] {
+        let said = root.get("self").and_then(|own| own.get(key));
+        if said.and_then(Value::as_str) != Some(expected) {
+            let reason = format!("must be {expected:?}, as the file's place says");
+            return Err((format!("/self/{key}"), reason));
+        }
+    }
+    for key in OF_REGISTRIES {
+        root.remove(key);
+    }
+    root.insert("$schema".to_owned(), DIALECT.into());
+    translate(schema);
+    Ok(())
+}
+
+/// Draft-04's bounds, which are exclusive by a word beside them.
+fn translate(schema: &mut Value) {
+    match schema {
+        Value::Object(keywords) => {
+            bound(keywords, "exclusiveMinimum", "minimum");
+            bound(keywords, "exclusiveMaximum", "maximum");
+            for (keyword, value) in keywords.iter_mut() {
+                match value {
+                    Value::Object(named) if is_map(keyword) => {
+                        named.iter_mut().for_each(|(_, value)| translate(value));
+                    }
+                    _ if is_data(keyword) => {}
+                    _ => translate(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(translate),
+        _ => {}
+    }
+}
+
+fn bound(keywords: &mut Map<String, Value>, exclusive: &str, inclusive: &str) {
+    let Some(Value::Bool(is_exclusive)) = keywords.get(exclusive) else {
+        return;
+    };
+    let is_exclusive = *is_exclusive;
+    keywords.remove(exclusive);
+    if is_exclusive && let Some(bound) = keywords.remove(inclusive) {
+        keywords.insert(exclusive.to_owned(), bound);
+    }
+}
+
+#[cfg(test)]
+mod tests;
