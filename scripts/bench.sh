@@ -146,8 +146,9 @@ run_kinesis_bench() (
     [ "${HEADGATE_BENCH_QUICK:-}" != 1 ] || arguments=(--rounds 1 --requests 1000)
     say "a gateway that writes to Kinesis, beside the SDK and the hashes alone"
     dir="$disk/kinesis"
-    trap 'tests/services/kinesis.sh stop "$dir" || true; rm -rf "$dir"' EXIT
     tests/services/kinesis.sh start "$dir" >/dev/null
+    # Not before: what another run has started there is not ours to stop.
+    trap 'tests/services/kinesis.sh stop "$dir" || true; rm -rf "$dir"' EXIT
     source "$dir/env"
     bench_servers kinesis kinesis "${arguments[@]}" --server "$KINESIS_ENDPOINT" --beside "scripts/beside.sh kinesis"
 )

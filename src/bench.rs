@@ -90,14 +90,12 @@ async fn measure(args: &Bench, dir: &Path) -> Result<()> {
         Benchmark::Kinesis {
             rounds,
             requests,
-            shards,
             server,
             beside,
         } => {
             let kinesis = Kinesis {
                 rounds,
                 requests,
-                shards,
                 server,
                 beside: beside.beside,
                 ..Kinesis::default()

@@ -316,9 +316,6 @@ pub(crate) enum Benchmark {
         /// Requests of one round
         #[arg(long, default_value_t = 10_000)]
         requests: u64,
-        /// Shards of the streams, one after the other
-        #[arg(long, value_delimiter = ',', default_value = "64,16,4")]
-        shards: Vec<u32>,
         /// The URL of a server that keeps what it takes, to be measured too, with a tenth of the requests
         #[arg(long, value_name = "URL")]
         server: Option<String>,

@@ -3,10 +3,10 @@
 //!
 //! `headgate bench kinesis-server --listen 127.0.0.1:4567 --shards 64` is the server, and then
 //! `KINESIS_ENDPOINT=http://127.0.0.1:4567 cargo bench -p headgate-stream --features kinesis,testing --bench kinesis` prints a
-//! Markdown table: CPU time of this process a record, for appends of 20 events by 64 callers.
-//! `HEADGATE_BENCH_EVENT_BYTES` is the size of an event (else 1,100), `HEADGATE_BENCH_SECONDS` how long each round takes
-//! (else 3), `HEADGATE_BENCH_ROUNDS` how many there are of each kind (else 5). Its last line of output is the medians in
-//! JSON: that is how `headgate bench kinesis --beside` compares a gateway with it.
+//! Markdown table: CPU time of this process a record, for appends of 20 events.
+//! `HEADGATE_BENCH_CALLERS` is how many append at once (else 64), `HEADGATE_BENCH_EVENT_BYTES` the size of an event (else
+//! 1,100), `HEADGATE_BENCH_SECONDS` how long each round takes (else 3), `HEADGATE_BENCH_ROUNDS` how many there are of each
+//! kind (else 5). Its last line of output is the medians in JSON: that is how `headgate bench kinesis --beside` compares a gateway with it.
 
 use std::{
     sync::{
@@ -41,7 +41,6 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::{Builder, Runtime};
 
 const BATCH: usize = 20;
-const CALLERS: usize = 64;
 const EVENTS: usize = 20_000;
 
 /// Requests that the SDK alone has under way.
@@ -141,8 +140,14 @@ impl Fill {
     }
 }
 
-/// 64 callers, each with appends of 20 records; the writer's settings are the default ones.
-fn ours(endpoint: &str, aggregate: bool, events: &[(Bytes, Bytes)], seconds: u64) -> (Round, Fill) {
+/// Callers, each with appends of 20 records; the writer's settings are the default ones.
+fn ours(
+    endpoint: &str,
+    aggregate: bool,
+    events: &[(Bytes, Bytes)],
+    callers: usize,
+    seconds: u64,
+) -> (Round, Fill) {
     let config = Config {
         region: Some("us-east-1".to_owned()),
         endpoint: Some(endpoint.to_owned()),
@@ -175,7 +180,7 @@ fn ours(endpoint: &str, aggregate: bool, events: &[(Bytes, Bytes)], seconds: u64
         let records = Arc::new(AtomicU64::new(0));
         runtime.block_on(async {
             let mut tasks = tokio::task::JoinSet::new();
-            for caller in 0..CALLERS {
+            for caller in 0..callers {
                 let (writer, batches, records) = (
                     Arc::clone(&writer),
                     Arc::clone(&batches),
@@ -308,6 +313,7 @@ fn main() {
         number("HEADGATE_BENCH_ROUNDS", 5),
     );
     let bytes = number("HEADGATE_BENCH_EVENT_BYTES", 1_100) as usize;
+    let callers = number("HEADGATE_BENCH_CALLERS", 64) as usize;
     let Ok(endpoint) = std::env::var("KINESIS_ENDPOINT") else {
         // As when all benches are run.
         return eprintln!("KINESIS_ENDPOINT names no server: see `headgate bench kinesis`");
@@ -316,16 +322,16 @@ fn main() {
     let mut rounds: [Vec<Round>; KINDS.len()] = Default::default();
     let mut filled = Vec::new();
     for _ in 0..count {
-        let (round, fill) = ours(&endpoint, true, &events, seconds);
+        let (round, fill) = ours(&endpoint, true, &events, callers, seconds);
         rounds[0].push(round);
-        rounds[1].push(ours(&endpoint, false, &events, seconds).0);
+        rounds[1].push(ours(&endpoint, false, &events, callers, seconds).0);
         let requests = Arc::new(requests(&events, fill));
         rounds[2].push(alone(&endpoint, &requests, fill, seconds));
         rounds[3].push(hashes(&requests, fill, 1));
         filled.push(fill);
     }
     println!(
-        "\nEvents of {bytes} bytes, appends of {BATCH}, {CALLERS} at once; medians of {count} rounds of {seconds} s\n"
+        "\nEvents of {bytes} bytes, appends of {BATCH}, {callers} at once; medians of {count} rounds of {seconds} s\n"
     );
     println!("{:?}\n", filled[filled.len() / 2]);
     println!("| what | records/s | CPU us a record | least to most |\n| --- | ---: | ---: | --- |");

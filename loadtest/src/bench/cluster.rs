@@ -18,7 +18,7 @@ mod taking;
 
 use std::path::{Path, PathBuf};
 
-pub use self::kinesis::{Fill, Kinesis, Written};
+pub use self::kinesis::{Fill, Kinesis, Load, Written};
 pub use self::landing::{Landed, Landing};
 pub use self::restart::{Restart, Started};
 pub use self::sizing::{Sized, Sizing};

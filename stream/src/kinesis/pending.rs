@@ -20,6 +20,9 @@ use crate::{
 /// The longest partition key that Kinesis takes, in characters.
 const KEY_CHARS_MAX: usize = 256;
 
+/// The length of the partition key of a key that Kinesis does not take, in bytes.
+pub(super) const KEY_BYTES_OTHER: usize = 2 * kpl::DIGEST_BYTES;
+
 /// What waits in all streams of one writer, and how much may.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -138,9 +141,13 @@ impl Pending {
             true => append.any_key.clone(),
             false => record.key.clone(),
         };
+        let (hash, key_bytes) = {
+            let partition_key = partition_key(&key);
+            (kpl::hash_of(&partition_key), partition_key.len())
+        };
         Ok(Self {
-            hash: hash_of(&key),
-            alone_bytes: key_bytes(&key) + record.value.len(),
+            hash,
+            alone_bytes: key_bytes + record.value.len(),
             key,
             value: record.value.clone(),
             doubtful: false,
@@ -190,13 +197,9 @@ pub(super) fn partition_key(key: &[u8]) -> Cow<'_, str> {
     }
 }
 
-fn hash_of(key: &[u8]) -> u128 {
-    kpl::hash_of(&partition_key(key))
-}
-
 /// The length of the partition key, in bytes.
 pub(super) fn key_bytes(key: &[u8]) -> usize {
-    as_is(key).map_or(2 * kpl::DIGEST_BYTES, str::len)
+    as_is(key).map_or(KEY_BYTES_OTHER, str::len)
 }
 
 fn as_is(key: &[u8]) -> Option<&str> {
@@ -218,17 +221,26 @@ mod tests {
         }
     }
 
+    fn pending(key: &[u8]) -> Pending {
+        let queue = Arc::new(Queue::new(&Config::default()));
+        Pending::new(&Append::new(&queue, 0), 0, &record(key, "")).unwrap()
+    }
+
     #[test]
     fn every_key_has_a_partition_key_that_kinesis_takes() {
         let long = "ä".repeat(257);
         for key in [&b"\xff\xfe"[..], long.as_bytes()] {
             let text = partition_key(key);
             assert!(text.len() == 32 && text.bytes().all(|c| c.is_ascii_hexdigit()));
-            assert_eq!((key_bytes(key), hash_of(key)), (32, kpl::hash_of(&text)));
+            let pending = pending(key);
+            assert_eq!(
+                (pending.alone_bytes, pending.hash),
+                (key_bytes(key), kpl::hash_of(&text))
+            );
         }
         let whole = "ä".repeat(256);
         assert_eq!(partition_key(whole.as_bytes()), whole);
-        assert_eq!(hash_of(whole.as_bytes()), kpl::hash_of(&whole));
+        assert_eq!(pending(whole.as_bytes()).hash, kpl::hash_of(&whole));
     }
 
     #[tokio::test]

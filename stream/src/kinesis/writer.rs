@@ -19,7 +19,7 @@ use super::{
     error::Error,
     known::{Found, KnownStreams},
     kpl::MAGIC,
-    pending::{Append, Pending, Queue, key_bytes},
+    pending::{Append, KEY_BYTES_OTHER, Pending, Queue, key_bytes},
     search,
     stream::Shared,
 };
@@ -160,6 +160,11 @@ impl KinesisWriter {
 
 /// Refuses what the stream does not take.
 fn check(record: &Record, bytes_max: u64) -> Result<(), Refusal> {
+    // What a key may come to at most is known without a look at it.
+    let most = record.key.len().max(KEY_BYTES_OTHER) + record.value.len() + RECORD_OVERHEAD_BYTES;
+    if most as u64 <= bytes_max {
+        return Ok(());
+    }
     let key_bytes = match record.key.is_empty() {
         true => ANY_KEY_BYTES_MAX,
         false => key_bytes(&record.key),

@@ -19,34 +19,58 @@ pub mod server;
 /// How it is measured.
 #[derive(Debug, Clone)]
 pub struct Kinesis {
-    /// Connections. Default 64.
-    pub connections: u32,
     /// Events a request. Default 20.
     pub batch_events: u32,
     /// Requests of one round. Default 10,000.
     pub requests: u64,
     /// Rounds; medians are reported. Default 5.
     pub rounds: u32,
-    /// Shards of the streams, each a gateway and a server of its own. Default 64, 16 and 4.
-    pub shards: Vec<u32>,
+    /// Each a gateway and a server of its own. Default 64 shards and 64 connections; 64 and 256, which give as much as the
+    /// shards take; 16 and 64, which do too.
+    pub loads: Vec<Load>,
     /// The URL of a server that keeps what it takes, to be measured too. Default none.
     pub server: Option<String>,
-    /// What is measured in turn with them: see `--beside`. It finds `KINESIS_ENDPOINT`, with as many shards as come first,
-    /// and the size of an event in `HEADGATE_BENCH_EVENT_BYTES`. Default nothing.
+    /// What is measured in turn with them: see `--beside`. It finds `KINESIS_ENDPOINT`, with the shards of the first load,
+    /// its connections in `HEADGATE_BENCH_CALLERS`, and the size of an event in `HEADGATE_BENCH_EVENT_BYTES`. Default nothing.
     pub beside: Option<String>,
 }
 
 impl Default for Kinesis {
     fn default() -> Kinesis {
         Kinesis {
-            connections: 64,
             batch_events: 20,
             requests: 10_000,
             rounds: 5,
-            shards: vec![64, 16, 4],
+            loads: vec![Load::new(64, 64), Load::new(64, 256), Load::new(16, 64)],
             server: None,
             beside: None,
         }
+    }
+}
+
+/// How much one gateway has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Shards of its stream; none where it has a journal.
+    pub shards: u32,
+    /// Connections of the closed loop.
+    pub connections: u32,
+}
+
+impl Load {
+    const fn new(shards: u32, connections: u32) -> Load {
+        Load {
+            shards,
+            connections,
+        }
+    }
+
+    fn what(self, more: &str) -> String {
+        let Load {
+            shards,
+            connections,
+        } = self;
+        format!("`headgate gateway`, {shards} shards, {connections} connections{more}")
     }
 }
 
@@ -56,8 +80,11 @@ const BODIES: usize = 500;
 /// A server that keeps what it takes is slow: a round has so much fewer requests.
 const KEEPING_REQUESTS_SHARE: u64 = 10;
 
-/// Shards of the stream that is made in a server that keeps what it takes.
-const KEEPING_SHARDS: u32 = 16;
+/// What a gateway has to do whose server keeps what it takes.
+const KEEPING: Load = Load::new(16, 64);
+
+/// What one with the journal has to do.
+const JOURNAL: Load = Load::new(0, 64);
 
 /// What an event cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -90,7 +117,7 @@ pub struct Fill {
 /// A gateway, and what takes its records.
 struct Gateway {
     what: String,
-    shards: Option<u32>,
+    load: Load,
     server: Server,
     admin: SocketAddr,
     requests: u64,
@@ -107,20 +134,20 @@ impl Kinesis {
         let schemas = setup.cluster_schemas()?;
         let bodies = Bodies::keyed(self.batch_events, BODIES, KIND);
         let mut servers = Vec::new();
-        for shards in &self.shards {
-            servers.push(setup.kinesis_server(*shards).await?);
+        for (n, load) in self.loads.iter().enumerate() {
+            let name = format!("kinesis-{n}");
+            servers.push(setup.kinesis_server(&name, load.shards).await?);
         }
         let mut gateways = self.gateways(setup, &schemas, &servers).await?;
         for gateway in &mut gateways {
-            let requests = gateway.requests / 10 + 1;
-            measure(&gateway.server, &bodies, self.connections, requests).await?;
+            gateway.take(&bodies, gateway.requests / 10 + 1).await?;
             gateway.before = Some(Page::of(gateway.admin).await?);
         }
         let mut beside: Option<Beside> = None;
         for _ in 0..self.rounds.max(1) {
             for gateway in &mut gateways {
-                let taken = measure(&gateway.server, &bodies, self.connections, gateway.requests);
-                gateway.rounds.push(taken.await?);
+                let taken = gateway.take(&bodies, gateway.requests).await?;
+                gateway.rounds.push(taken);
             }
             if beside.is_none() {
                 beside = Some(self.beside(&gateways, &servers).await?);
@@ -150,34 +177,23 @@ impl Kinesis {
         servers: &[Server],
     ) -> Result<Vec<Gateway>, Error> {
         let mut gateways = Vec::new();
-        let name = |what: String| format!("`headgate gateway`, {what}");
-        for (shards, server) in self.shards.iter().zip(servers) {
+        for (n, (load, server)) in self.loads.iter().zip(servers).enumerate() {
             let endpoint = format!("http://{}", server.address());
-            let what = name(format!("{shards} shards"));
-            let to = kinesis(&endpoint, *shards);
-            let (server, admin) = setup.taker(&format!("to-{shards}"), schemas, &to).await?;
-            gateways.push(Gateway::new(
-                what,
-                Some(*shards),
-                server,
-                admin,
-                self.requests,
-            ));
+            let to = kinesis(&endpoint, load.shards);
+            let started = setup.taker(&format!("to-{n}"), schemas, &to).await?;
+            gateways.push(Gateway::new(load.what(""), *load, started, self.requests));
         }
         if let Some(endpoint) = &self.server {
-            let what = name(format!(
-                "{KEEPING_SHARDS} shards of a server that keeps the events"
-            ));
-            let to = kinesis(endpoint, KEEPING_SHARDS);
-            let (server, admin) = setup.taker("to-keeping", schemas, &to).await?;
+            let to = kinesis(endpoint, KEEPING.shards);
+            let started = setup.taker("to-keeping", schemas, &to).await?;
             let requests = self.requests / KEEPING_REQUESTS_SHARE + 1;
-            let shards = Some(KEEPING_SHARDS);
-            gateways.push(Gateway::new(what, shards, server, admin, requests));
+            let what = KEEPING.what(", to a server that keeps the events");
+            gateways.push(Gateway::new(what, KEEPING, started, requests));
         }
         let journal = variables(&[("HEADGATE__STREAM__KIND", "journal")]);
-        let (server, admin) = setup.taker("to-journal", schemas, &journal).await?;
-        let what = "gateway and journal".to_owned();
-        gateways.push(Gateway::new(what, None, server, admin, self.requests));
+        let started = setup.taker("to-journal", schemas, &journal).await?;
+        let what = format!("gateway and journal, {} connections", JOURNAL.connections);
+        gateways.push(Gateway::new(what, JOURNAL, started, self.requests));
         Ok(gateways)
     }
 
@@ -189,9 +205,9 @@ impl Kinesis {
             return Ok(Beside::default());
         };
         let bytes = first.fill().await?.map_or(0.0, |fill| fill.event_bytes);
-        let endpoint = server.address();
+        let (endpoint, callers) = (server.address(), first.load.connections);
         Ok(Beside::new(Some(format!(
-            "KINESIS_ENDPOINT=http://{endpoint} HEADGATE_BENCH_EVENT_BYTES={bytes:.0} {command}"
+            "KINESIS_ENDPOINT=http://{endpoint} HEADGATE_BENCH_CALLERS={callers} HEADGATE_BENCH_EVENT_BYTES={bytes:.0} {command}"
         ))))
     }
 }
@@ -199,20 +215,23 @@ impl Kinesis {
 impl Gateway {
     fn new(
         what: String,
-        shards: Option<u32>,
-        server: Server,
-        admin: SocketAddr,
+        load: Load,
+        (server, admin): (Server, SocketAddr),
         requests: u64,
     ) -> Gateway {
         Gateway {
             what,
-            shards,
+            load,
             server,
             admin,
             requests,
             rounds: Vec::new(),
             before: None,
         }
+    }
+
+    async fn take(&self, bodies: &Bodies, requests: u64) -> Result<closed::Taken, Error> {
+        measure(&self.server, bodies, self.load.connections, requests).await
     }
 
     async fn written(&self) -> Result<Written, Error> {
@@ -228,7 +247,8 @@ impl Gateway {
 
     /// What was sent since the first request that counts.
     async fn fill(&self) -> Result<Option<Fill>, Error> {
-        let (Some(shards), Some(before)) = (self.shards, &self.before) else {
+        let shards = self.load.shards;
+        let Some(before) = self.before.as_ref().filter(|_| shards > 0) else {
             return Ok(None);
         };
         let now = Page::of(self.admin).await?;
@@ -268,7 +288,7 @@ fn kinesis(endpoint: &str, shards: u32) -> Environment {
 
 impl Setup {
     /// The fake: `headgate bench kinesis-server --listen ADDRESS --shards N`.
-    async fn kinesis_server(&self, shards: u32) -> Result<Server, Error> {
+    async fn kinesis_server(&self, name: &str, shards: u32) -> Result<Server, Error> {
         let listen = free_address()?;
         let args = [
             "bench",
@@ -278,8 +298,7 @@ impl Setup {
             "--shards",
             &shards.to_string(),
         ];
-        let name = format!("kinesis-{shards}");
-        self.launch(&name, &args.map(str::to_owned), listen).await
+        self.launch(name, &args.map(str::to_owned), listen).await
     }
 
     /// `headgate gateway` with its stream in the environment, or the journal's: where events are posted, and its admin port.
