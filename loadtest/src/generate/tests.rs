@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use headgate_schemas::shape::ShapeKind;
 use serde_json::json;
 
 use super::*;
@@ -39,8 +40,10 @@ fn every_schema_of_the_catalogue_gives_valid_events() {
             assert_eq!(schema.check(&text, DEPTH_MAX), Ok(()), "{text}");
             different.insert(text);
         }
+        // One that declares nothing, as that of webhooks, has nothing to vary.
+        let declares = matches!(&schema.shape().kind, ShapeKind::Object { properties, .. } if !properties.is_empty());
         assert!(
-            different.len() > INSTANCES / 2,
+            !declares || different.len() > INSTANCES / 2,
             "{} repeats itself",
             schema.dataschema()
         );
