@@ -58,6 +58,11 @@ impl Bounds {
         }
     }
 
+    /// The most bytes of a body after inflating.
+    pub(crate) fn inflated_bytes_max(&self) -> usize {
+        usize::try_from(self.inflated_bytes_max).unwrap_or(usize::MAX)
+    }
+
     /// The body's length as announced, unless that alone is too long.
     pub(crate) fn announced(&self, body: &impl Body) -> Result<u64, Error> {
         let announced = body.size_hint().lower();

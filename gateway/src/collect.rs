@@ -203,13 +203,15 @@ impl Collector {
         B::Error: std::fmt::Display,
     {
         protocol.accepts(head)?;
+        // Nobody's body is read only to be thrown away.
         let shown = match sources.open() {
-            true => None,
-            false => key::shown(head),
+            true => Some(sources.of(None)?),
+            false => key::shown(head)
+                .map(|key| sources.of(Some(&key)))
+                .transpose()?,
         };
-        if let Some(key) = &shown {
-            // Nobody's body is read only to be thrown away.
-            sources.of(Some(key))?;
+        if let Some(source) = shown {
+            source.admits(protocol.name(), cors::origin(head))?;
         }
         if let Health::Refusing(reason) = self.writer.health() {
             self.metrics.refused("stream");
@@ -222,9 +224,11 @@ impl Collector {
             .read(&head.headers, body, &mut held, &self.metrics)
             .await?;
 
-        let sent = protocol.open(endpoint, head, body)?;
-        held.grow(sent.text().repaired_bytes())?;
-        let source = whose(sources, shown.as_deref(), protocol, sent.as_ref(), head)?;
+        let received = body.len();
+        let sent = protocol.open(endpoint, head, body, self.body.inflated_bytes_max())?;
+        let made = sent.text().bytes().len().saturating_sub(received);
+        held.grow(made + sent.text().repaired_bytes())?;
+        let source = whose(sources, shown, protocol, sent.as_ref(), head)?;
         let schemas = self.schemas.load();
         let micros = (self.clock)();
         let receivedtime = rfc3339(micros);
@@ -263,6 +267,7 @@ impl Collector {
             ..
         } = results;
         self.metrics.events(accepted, rejected, unkept, retry);
+        source.give_back(retry);
         let asked = Asked {
             head,
             retry_after_s: self.retry_after_s,
@@ -293,20 +298,22 @@ impl Collector {
     }
 }
 
-/// Who has sent it, and whether they may.
+/// Who has sent it, and whether they may; `shown` is who that is by what stands outside of the body.
 fn whose<'s>(
     sources: &'s Sources,
-    shown: Option<&str>,
+    shown: Option<&'s Arc<Source>>,
     protocol: &dyn Protocol,
     sent: &dyn Sent,
     head: &request::Parts,
 ) -> Result<&'s Arc<Source>, Denied> {
     let source = match shown {
-        Some(key) => sources.of(Some(key))?,
-        None if sources.open() => sources.of(None)?,
-        None => sources.of(sent.key().as_deref())?,
+        Some(source) => source,
+        None => {
+            let source = sources.of(sent.key().as_deref())?;
+            source.admits(protocol.name(), cors::origin(head))?;
+            source
+        }
     };
-    source.admits(protocol.name(), cors::origin(head))?;
     match sent.source() {
         Some(named) if !sources.open() && named != &*source.name => Err(Denied::Source),
         _ => Ok(source),

@@ -55,12 +55,14 @@ pub(crate) trait Protocol: Sync {
         Ok(())
     }
 
-    /// Takes a request's body, inflated, as far as it can be read before it is known whose it is.
+    /// Takes a request's body, inflated, as far as it can be read before it is known whose it is. What is made of it may have
+    /// `bytes_max` bytes.
     fn open(
         &self,
         endpoint: Endpoint,
         head: &request::Parts,
         body: Bytes,
+        bytes_max: usize,
     ) -> Result<Box<dyn Sent>, Error>;
 
     /// What a client hears when its events were judged.
@@ -237,6 +239,8 @@ pub(crate) enum Error {
     Empty,
     #[error("body is not {expected} as its content type says")]
     NotAsSaid { expected: &'static str, at: usize },
+    #[error("body comes to more than the limit of {bytes_max} bytes")]
+    TooLong { bytes_max: usize },
     #[error("{what}")]
     Unfit { what: &'static str, at: usize },
 }
@@ -246,7 +250,7 @@ impl Error {
     pub(crate) fn offset(&self) -> usize {
         match self {
             Self::Syntax(syntax) => syntax.at,
-            Self::Empty => 0,
+            Self::Empty | Self::TooLong { .. } => 0,
             Self::NotAsSaid { at, .. } | Self::Unfit { at, .. } => *at,
         }
     }

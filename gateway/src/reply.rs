@@ -199,8 +199,22 @@ pub(crate) struct Problem<'a> {
     pub(crate) retry_after_s: Option<u32>,
 }
 
+impl Problem<'static> {
+    /// For clients that hear nothing of each event: some could not be made durable, and the request is to be sent again.
+    pub(crate) fn again(retry_after_s: u32) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "stream_unavailable",
+            message: "not all events could be made durable: send them again",
+            offset: None,
+            retry_after_s: Some(retry_after_s),
+        }
+    }
+}
+
 /// The status and code of an error: the one place that maps them.
 pub(crate) fn mapped(error: &Error) -> (StatusCode, &'static str) {
+    use crate::protocol::Error as Malformed;
     use body::Error as Body;
     match error {
         Error::Media(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
@@ -214,6 +228,9 @@ pub(crate) fn mapped(error: &Error) -> (StatusCode, &'static str) {
         Error::TooManyEvents { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events"),
         Error::Body(Body::Corrupt { .. }) => (StatusCode::BAD_REQUEST, "corrupt_encoding"),
         Error::Body(Body::Broken(_)) => (StatusCode::BAD_REQUEST, "incomplete_body"),
+        Error::Malformed(Malformed::TooLong { .. }) => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "inflated_body_too_large")
+        }
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_body"),
         Error::Body(Body::Stalled(_) | Body::Slow(_)) => {
             (StatusCode::REQUEST_TIMEOUT, "body_timeout")

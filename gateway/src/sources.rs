@@ -110,6 +110,11 @@ impl Source {
     pub(crate) fn spend(&self, events: usize, now_micros: i64) -> Result<(), Limited> {
         self.limiter.spend(events as u64, now_micros)
     }
+
+    /// Uncounts events that could not be taken after all: they come again.
+    pub(crate) fn give_back(&self, events: u64) {
+        self.limiter.give_back(events);
+    }
 }
 
 /// All sources at one time.

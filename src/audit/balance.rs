@@ -126,7 +126,8 @@ impl Looked {
         let row = |((table, hour), landed): (&TableHour, _)| {
             let landed: &headgate_sink::commit::account::Landed = landed;
             let row = Row {
-                accepted: accepted(table).then_some(landed.streamed - landed.second_rows),
+                accepted: accepted(table)
+                    .then_some(landed.streamed.saturating_sub(landed.second_rows)),
                 published: landed.streamed,
                 replayed: landed.replayed,
                 committed: landed.committed,

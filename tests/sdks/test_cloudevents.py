@@ -51,7 +51,7 @@ class CloudEvents:
         attributes = {"subject": event["subject"]} if "subject" in event else {}
         self.assertEqual(rebuilt(row), flat(event["data"]) | attributes)
 
-    def test_nothing_is_lost_or_double_through_faults(self):
+    def test_nothing_is_lost_through_faults(self):
         # The SDK tries nothing again: it is the driver that would wait.
         with Site(HERE / "schemas") as site, Faults(site.endpoint, retry_after_s=0) as faults:
             given = drive(self.driver, faults.endpoint, "unused", "s2")

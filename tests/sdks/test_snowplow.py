@@ -67,7 +67,7 @@ class OneOfServers:
         self.assertEqual(sum(map(len, rows.values())), len(given))
         self.compare(given, rows)
 
-    def test_nothing_is_lost_or_double_through_faults(self):
+    def test_nothing_is_lost_through_faults(self):
         with Site() as site, Faults(site.endpoint) as faults:
             given = drive(self.driver, faults.endpoint, "unused", "s2")
             self.rows(site, given)

@@ -96,7 +96,7 @@ class ServerSdk:
         self.assertEqual(sum(map(len, rows.values())), len(given))
         self.compare(given, rows)
 
-    def test_nothing_is_lost_or_double_through_faults(self):
+    def test_nothing_is_lost_through_faults(self):
         with Site() as site, Faults(site.endpoint) as faults:
             given = drive(self.driver, faults.endpoint, KEY, "s2")
             self.rows(site, given)
@@ -133,7 +133,7 @@ class BrowserSdk:
                     self.rows(site, given)
                 self.assertEqual(self.browser.problems(), [])
 
-    def test_nothing_is_lost_or_double_through_faults(self):
+    def test_nothing_is_lost_through_faults(self):
         with Site() as site, Faults(site.endpoint) as faults:
             given, attempt = [], 0
             # A page makes few requests, and batches make even fewer: as many pages as bring every kind of trouble.

@@ -193,6 +193,16 @@ fn a_message_of_an_sdk_is_read_again_by_its_protocol_and_its_clock_corrected_as_
     assert_eq!((&*event.id, &*event.source), ("given", "web"));
     // Sent an hour before it was received: the client's clock was an hour behind.
     assert_eq!(event.time.as_deref(), Some("2026-11-22T20:07:54.000000Z"));
+    let imported = Rejected {
+        form: Some("segment/import"),
+        ..rejected
+    };
+    let Verdict::Valid(valid) = again.judge(&schemas(described), &imported) else {
+        panic!("an import is not valid");
+    };
+    let record = String::from_utf8(valid.record).unwrap();
+    let event = Event::read(&record, 8).unwrap();
+    assert_eq!(event.time.as_deref(), Some("2026-11-22T19:07:54Z"));
     let wrong = again.judge(&schemas(&described.replace("integer", "string")), &rejected);
     assert!(
         matches!(wrong, Verdict::Invalid { reason: Reason::Invalid, ref errors } if errors[0].pointer == "/properties/n"),

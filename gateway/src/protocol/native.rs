@@ -35,6 +35,7 @@ impl Protocol for Native {
         _endpoint: Endpoint,
         head: &request::Parts,
         body: Bytes,
+        _bytes_max: usize,
     ) -> Result<Box<dyn Sent>, Error> {
         // A content type that is none of ours was refused before the body was read.
         let framing = media::framing(&head.headers).unwrap_or(Framing::Sniffed);

@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode, header, request};
 
 use super::{
     Asked, Endpoint, Error, Events, Item, Kept, Protocol, Rules, Sent, Text, gif, query,
-    segment_message::{self, Call},
+    segment_message::{self, Call, Clock},
 };
 use crate::reply::{self, Problem, Reply, Results};
 
@@ -62,24 +62,18 @@ impl Protocol for Segment {
         endpoint: Endpoint,
         head: &request::Parts,
         body: Bytes,
+        bytes_max: usize,
     ) -> Result<Box<dyn Sent>, Error> {
         if endpoint.form.starts_with(PIXEL) {
-            let query = head.uri.query().unwrap_or_default();
-            return Ok(Box::new(Body::new(endpoint.form, from_query(query)?)?));
+            let message = from_query(head.uri.query().unwrap_or_default())?;
+            return Ok(Box::new(Body::new(endpoint.form, message, bytes_max)?));
         }
-        Ok(Box::new(Body::new(endpoint.form, body)?))
+        Ok(Box::new(Body::new(endpoint.form, body, bytes_max)?))
     }
 
     fn results(&self, endpoint: Endpoint, asked: &Asked<'_>, results: &Results<'_>) -> Reply {
         if results.retry > 0 {
-            let problem = Problem {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                code: "stream_unavailable",
-                message: "not all events could be made durable: send them again, each counts once",
-                offset: None,
-                retry_after_s: Some(asked.retry_after_s),
-            };
-            return self.problem(endpoint, &problem);
+            return self.problem(endpoint, &Problem::again(asked.retry_after_s));
         }
         // SDKs would send the whole batch again for the sake of its rejected events, or drop the accepted ones: of what was
         // rejected the bad events tell.
@@ -105,7 +99,7 @@ impl Protocol for Segment {
             _ => source_config(head),
         };
         let mut reply = reply::json(StatusCode::OK, page.to_string().into_bytes());
-        let cache = HeaderValue::from_static("public, max-age=300");
+        let cache = HeaderValue::from_static("private, max-age=300");
         reply.headers_mut().insert(header::CACHE_CONTROL, cache);
         reply
     }
@@ -113,8 +107,9 @@ impl Protocol for Segment {
     fn reopen(&self, kept: Kept<'_>) -> Result<Box<dyn Sent>, Error> {
         let call = Call::of(kept.form.trim_start_matches(PIXEL));
         let one = call.map_or("", Call::name);
-        let mut body = Body::new(one, kept.payload)?;
+        let mut body = Body::new(one, kept.payload, usize::MAX)?;
         body.sent = kept.senttime.map(str::to_owned);
+        body.corrected = kept.form != form::IMPORT;
         Ok(Box::new(body))
     }
 }
@@ -148,7 +143,7 @@ fn from_query(query: &str) -> Result<Bytes, Error> {
             at: 0,
         });
     }
-    Ok(query::object(query.as_bytes()).into())
+    Ok(query::object(query.as_bytes())?.into())
 }
 
 /// A request's body: a batch, or one message.
@@ -159,23 +154,27 @@ struct Body {
     batch: Option<Range<usize>>,
     key: Option<String>,
     sent: Option<String>,
+    /// Times are corrected by the client's clock.
+    corrected: bool,
     /// A batch's own, for its messages that have none: where it stands in the body.
     context: Option<Range<usize>>,
 }
 
 impl Body {
-    fn new(form: &'static str, bytes: Bytes) -> Result<Self, Error> {
+    /// `bytes_max`: what the body may come to with the batch's context in its messages.
+    fn new(form: &'static str, bytes: Bytes, bytes_max: usize) -> Result<Self, Error> {
         let mut body = Self {
             text: Text::new(bytes),
             form,
             batch: None,
             key: None,
             sent: None,
+            corrected: form != form::IMPORT,
             context: None,
         };
         if matches!(form, form::BATCH | form::IMPORT) {
             body.scan()?;
-            body.share()?;
+            body.share(bytes_max)?;
         }
         Ok(body)
     }
@@ -201,7 +200,10 @@ impl Body {
             let from = cursor.at();
             match (&*name.decode(), kind) {
                 ("writeKey", Kind::String) => key = Some(cursor.string()?.decode().into_owned()),
-                ("sentAt", Kind::String) => sent = Some(cursor.string()?.decode().into_owned()),
+                ("sentAt", Kind::String) => {
+                    let text = cursor.string()?.decode();
+                    sent = segment_message::time(&text).map(|_| text.into_owned());
+                }
                 ("batch", Kind::Array) => {
                     cursor.skip()?;
                     batch = Some(from..cursor.at());
@@ -224,7 +226,7 @@ impl Body {
     }
 
     /// Gives the batch's context to its messages without one of their own.
-    fn share(&mut self) -> Result<(), Error> {
+    fn share(&mut self, bytes_max: usize) -> Result<(), Error> {
         let (Some(batch), Some(context)) = (self.batch.clone(), self.context.clone()) else {
             return Ok(());
         };
@@ -234,7 +236,7 @@ impl Body {
             return Err(Error::Unfit { what, at: 0 });
         }
         let text = self.text.text();
-        let shared = segment_message::with_context(&text[batch], &text[context])?;
+        let shared = segment_message::with_context(&text[batch], &text[context], bytes_max)?;
         self.batch = Some(0..shared.len());
         self.text = Text::new(shared.into());
         Ok(())
@@ -303,9 +305,11 @@ impl<'a> Events<'a> for Messages<'a> {
         }
         self.cursor.space();
         let start = self.cursor.at();
-        let corrected = self.body.form != form::IMPORT;
-        let sent = self.body.sent.as_deref().filter(|_| corrected);
-        let draft = segment_message::read(&mut self.cursor, self.call, sent, rules)?;
+        let clock = Clock {
+            sent: self.body.sent.as_deref(),
+            corrected: self.body.corrected,
+        };
+        let draft = segment_message::read(&mut self.cursor, self.call, clock, rules)?;
         let range = self.base + start..self.base + self.cursor.at();
         self.more = match self.body.batch {
             Some(_) => self.cursor.next_element()?,
@@ -469,16 +473,26 @@ mod tests {
 
     #[test]
     fn a_batchs_context_is_given_to_messages_without_one() {
-        let body = br#"{"context":{"ip":"1.2.3.4"},"batch":[ {"a":1}, {"context":{},"a":2}, {}, 3],"sentAt":"x","writeKey":"k"}"#;
-        let body = Body::new(form::BATCH, Bytes::from_static(body)).unwrap();
+        let body = br#"{"context":{"ip":"1.2.3.4"},"batch":[ {"a":1}, {"context":{},"a":2}, {}, 3],"sentAt":"2026-11-22T12:00:00Z","writeKey":"k"}"#;
+        let body = Body::new(form::BATCH, Bytes::from_static(body), 1_000).unwrap();
         assert_eq!(
             body.text.text(),
             r#"[ {"context":{"ip":"1.2.3.4"},"a":1}, {"context":{},"a":2}, {"context":{"ip":"1.2.3.4"}}, 3]"#
         );
         assert_eq!(
             (body.key().as_deref(), body.senttime()),
-            (Some("k"), Some("x"))
+            (Some("k"), Some("2026-11-22T12:00:00Z"))
         );
+    }
+
+    #[test]
+    fn a_context_that_makes_more_of_a_batch_than_a_body_may_have_is_refused() {
+        let context = "x".repeat(1_000);
+        let messages = vec!["{}"; 1_000].join(",");
+        let body = format!(r#"{{"context":{{"a":"{context}"}},"batch":[{messages}]}}"#);
+        let of = |bytes_max| Body::new(form::BATCH, Bytes::from(body.clone()), bytes_max).map(drop);
+        assert_eq!(of(100_000), Err(Error::TooLong { bytes_max: 100_000 }));
+        assert_eq!(of(2_000_000), Ok(()));
     }
 
     #[test]
@@ -489,7 +503,7 @@ mod tests {
             (r#" {"batch":{}}"#, 1),
             (r#"{"batch":[}"#, 10),
         ] {
-            let error = Body::new(form::BATCH, Bytes::from_static(body.as_bytes()))
+            let error = Body::new(form::BATCH, Bytes::from_static(body.as_bytes()), 1_000)
                 .err()
                 .unwrap();
             assert_eq!(error.offset(), offset, "{body}");

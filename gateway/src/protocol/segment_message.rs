@@ -12,7 +12,7 @@ use headgate_schemas::{
     walk::{Cursor, Kind, Syntax},
 };
 
-use super::{Rules, attribute_fault, draft::Draft};
+use super::{Error, Rules, attribute_fault, draft::Draft};
 use crate::sources::Policy;
 
 /// What a message reports.
@@ -75,13 +75,33 @@ struct Common<'a> {
     timestamp: Option<Cow<'a, str>>,
 }
 
+/// The longest text that is read as a time, in bytes.
+const TIME_BYTES_MAX: usize = 64;
+
+/// What the request says of its client's clock.
+#[derive(Clone, Copy)]
+pub(super) struct Clock<'s> {
+    /// When all messages together were sent.
+    pub(super) sent: Option<&'s str>,
+    /// Whether times are corrected by it.
+    pub(super) corrected: bool,
+}
+
+/// A time as SDKs write it, in microseconds since the epoch.
+pub(super) fn time(text: &str) -> Option<i64> {
+    match text.len() <= TIME_BYTES_MAX {
+        true => format::date_time_micros(text),
+        false => None,
+    }
+}
+
 /// Reads the message before the cursor. What is wrong with it is a fault of the event; only broken JSON is an error.
 ///
-/// `call` is what the path says, `sent` when the batch was sent by the client's clock.
+/// `call` is what the path says.
 pub(super) fn read<'a>(
     cursor: &mut Cursor<'a>,
     call: Option<Call>,
-    sent: Option<&str>,
+    clock: Clock<'_>,
     rules: &Rules<'a>,
 ) -> Result<Draft<'a>, Syntax> {
     let mut draft = Draft::default();
@@ -108,7 +128,7 @@ pub(super) fn read<'a>(
     let message = cursor.slice(start, cursor.at());
     draft.event.data = Data::Json(message);
     draft.event.source = Cow::Borrowed(&rules.source.name);
-    times(&common, sent, rules.received_micros, &mut draft);
+    times(&common, clock, rules.received_micros, &mut draft);
     match common.call {
         Some(Call::Track) => track(common.event.as_deref(), rules, &mut draft),
         Some(call) => draft.event.kind = Cow::Borrowed(call.name()),
@@ -190,19 +210,19 @@ fn identity<'a>(name: &str, text: Cow<'a, str>, rules: &Rules<'a>, draft: &mut D
 
 /// When it happened by a right clock: the client's clock is off by as much as its time of sending is off ours.
 /// A message that does not say happened when it came. What is no time is left in the data.
-fn times(common: &Common<'_>, sent: Option<&str>, received_micros: i64, draft: &mut Draft<'_>) {
-    let read = |text: &str| format::date_time_micros(text).map(|micros| (micros, text.to_owned()));
-    let sent = sent.or(common.sent.as_deref()).and_then(read);
+fn times(common: &Common<'_>, clock: Clock<'_>, received_micros: i64, draft: &mut Draft<'_>) {
+    let read = |text: &str| time(text).map(|micros| (micros, text.to_owned()));
+    let sent = clock.sent.or(common.sent.as_deref()).and_then(read);
     let happened = [&common.timestamp, &common.original]
         .into_iter()
         .flatten()
         .find_map(|text| read(text));
     draft.event.time = match (&happened, &sent) {
-        (Some((happened, _)), Some((sent, _))) => {
+        (Some((happened, _)), Some((sent, _))) if clock.corrected => {
             let corrected = received_micros.saturating_add(happened.saturating_sub(*sent));
             Some(Cow::Owned(date_time(corrected)))
         }
-        (Some((_, happened)), None) => Some(Cow::Owned(happened.clone())),
+        (Some((_, happened)), _) => Some(Cow::Owned(happened.clone())),
         (None, _) => Some(Cow::Owned(date_time(received_micros))),
     };
     draft.event.senttime = sent.map(|(_, text)| Cow::Owned(text));
@@ -258,8 +278,8 @@ pub(super) fn key(text: &str) -> Option<Cow<'_, str>> {
     None
 }
 
-/// The batch with its context in each message that has none.
-pub(super) fn with_context(batch: &str, context: &str) -> Result<String, Syntax> {
+/// The batch with its context in each message that has none, in at most so many bytes.
+pub(super) fn with_context(batch: &str, context: &str, bytes_max: usize) -> Result<String, Error> {
     let mut shared = String::with_capacity(batch.len() + context.len());
     let mut cursor = Cursor::new(batch, u32::MAX);
     let mut copied = 0;
@@ -277,6 +297,10 @@ pub(super) fn with_context(batch: &str, context: &str) -> Result<String, Syntax>
                 shared.push(',');
             }
             copied = start + 1;
+        }
+        // What is still to be copied counts too.
+        if shared.len() + (batch.len() - copied) > bytes_max {
+            return Err(Error::TooLong { bytes_max });
         }
         more = cursor.next_element()?;
     }

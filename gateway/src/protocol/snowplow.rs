@@ -65,6 +65,7 @@ impl Protocol for Snowplow {
         _endpoint: Endpoint,
         head: &request::Parts,
         body: Bytes,
+        _bytes_max: usize,
     ) -> Result<Box<dyn Sent>, Error> {
         let client = Client::of(head);
         let parameters = match head.method == Method::POST {
@@ -77,20 +78,13 @@ impl Protocol for Snowplow {
         Ok(Box::new(match parameters {
             // Whoever only looks whether there is a pixel sends nothing.
             [] => Payload::many(Bytes::from_static(b"{\"data\":[]}"), client)?,
-            _ => Payload::one(query::flat(parameters).into(), client),
+            _ => Payload::one(query::flat(parameters)?.into(), client),
         }))
     }
 
     fn results(&self, endpoint: Endpoint, asked: &Asked<'_>, results: &Results<'_>) -> Reply {
         if results.retry > 0 {
-            let problem = Problem {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                code: "stream_unavailable",
-                message: "not all events could be made durable: send them again, each counts once",
-                offset: None,
-                retry_after_s: Some(asked.retry_after_s),
-            };
-            return self.problem(endpoint, &problem);
+            return self.problem(endpoint, &Problem::again(asked.retry_after_s));
         }
         // Trackers would send the whole batch again for the sake of its rejected events, or drop the accepted ones: of what
         // was rejected the bad events tell.

@@ -9,9 +9,13 @@ use headgate_schemas::{event::Data, sdk::WEBHOOK, walk::Cursor};
 use http::{HeaderMap, StatusCode, header, request};
 
 use super::{
-    Asked, Endpoint, Error, Events, Item, Kept, Protocol, Rules, Sent, Text, draft::Draft, query,
+    Asked, Endpoint, Error, Events, Item, Kept, Protocol, Rules, Sent, Text, attribute_fault,
+    draft::Draft, query,
 };
-use crate::reply::{self, Problem, Reply, Results};
+use crate::{
+    reply::{self, Problem, Reply, Results},
+    sources::config::source_name,
+};
 
 /// Other services' webhooks.
 pub(crate) struct Webhook;
@@ -35,7 +39,7 @@ impl Protocol for Webhook {
 
     fn endpoint(&self, path: &str) -> Option<Endpoint> {
         let source = path.strip_prefix(PATH)?;
-        (!source.is_empty() && !source.contains('/')).then_some(Endpoint::post("webhook"))
+        source_name(source).then_some(Endpoint::post("webhook"))
     }
 
     fn open(
@@ -43,10 +47,11 @@ impl Protocol for Webhook {
         _endpoint: Endpoint,
         head: &request::Parts,
         body: Bytes,
+        _bytes_max: usize,
     ) -> Result<Box<dyn Sent>, Error> {
         let source = head.uri.path().strip_prefix(PATH).unwrap_or_default();
         let body = match is_form(&head.headers, &body) {
-            true => query::object(&body).into(),
+            true => query::object(&body)?.into(),
             false => body,
         };
         Ok(Box::new(Delivery {
@@ -60,13 +65,7 @@ impl Protocol for Webhook {
         if results.retry == 0 {
             return reply::json(StatusCode::OK, b"{\"success\":true}".to_vec());
         }
-        reply::problem(&Problem {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            code: "stream_unavailable",
-            message: "the event could not be made durable: send it again",
-            offset: None,
-            retry_after_s: Some(asked.retry_after_s),
-        })
+        reply::problem(&Problem::again(asked.retry_after_s))
     }
 
     fn reopen(&self, kept: Kept<'_>) -> Result<Box<dyn Sent>, Error> {
@@ -163,7 +162,16 @@ impl<'a> Events<'a> for Elements<'a> {
         }
         let mut draft = Draft::default();
         draft.event.kind = WEBHOOK.into();
-        if let Some(id) = self.delivery.id.as_deref() {
+        let id = self.delivery.id.as_deref().unwrap_or_default();
+        let bytes_max = rules.bounds.attribute_bytes_max;
+        if id.len() > bytes_max {
+            let bytes = id.len();
+            let message =
+                format!("the delivery's id has {bytes} bytes, at most {bytes_max} are allowed");
+            draft
+                .faults
+                .push(attribute_fault("id", "maxLength", message));
+        } else if !id.is_empty() {
             draft.event.id = match self.array {
                 true => format!("{id}.{}", self.number).into(),
                 false => id.into(),

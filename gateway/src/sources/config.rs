@@ -145,7 +145,8 @@ pub fn problems(config: &Config) -> Vec<(String, String)> {
     problems
 }
 
-fn source_name(name: &str) -> bool {
+/// Whether a source may be called so.
+pub(crate) fn source_name(name: &str) -> bool {
     let allowed = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
     };

@@ -98,6 +98,17 @@ impl Limiter {
         counted.events += events;
         Ok(())
     }
+
+    /// Uncounts these events.
+    pub(super) fn give_back(&self, events: u64) {
+        if events == 0 || (self.per_s_max == 0 && self.per_day_max == 0) {
+            return;
+        }
+        let counted = &mut *lock(&self.counted);
+        counted.events = counted.events.saturating_sub(events);
+        let burst = f64::from(self.per_s_max) * BURST_S;
+        counted.tokens = (counted.tokens + events as f64).min(burst);
+    }
 }
 
 fn lock(counted: &Mutex<Counted>) -> std::sync::MutexGuard<'_, Counted> {
@@ -156,6 +167,17 @@ mod tests {
         assert_eq!(limiter.spend(40, NOON), Ok(()));
         assert!(limiter.spend(1, NOON).is_err());
         assert_eq!(limiter.spend(100, NOON * 3), Ok(()));
+    }
+
+    #[test]
+    fn what_could_not_be_taken_does_not_count() {
+        let limiter = limiter(10, 30);
+        assert_eq!(limiter.spend(20, NOON), Ok(()));
+        limiter.give_back(20);
+        assert_eq!(limiter.spend(20, NOON), Ok(()));
+        assert!(limiter.spend(1, NOON).is_err());
+        limiter.give_back(u64::MAX);
+        assert_eq!(limiter.spend(30, NOON + SECOND_MICROS), Ok(()));
     }
 
     #[test]

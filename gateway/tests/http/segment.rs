@@ -54,9 +54,17 @@ async fn a_message_is_the_events_data_and_its_time_is_corrected_by_the_clients_c
 #[tokio::test]
 async fn an_imported_batchs_times_are_left_as_they_are() {
     let gateway = one_o_clock();
-    let body = batch(&[track("Unheard Of")]);
-    assert_eq!(gateway.post_to("/v1/import", "", &body).await.status, 200);
-    assert_eq!(gateway.events()[0]["time"], "2026-11-22T11:59:58Z");
+    let mut own = track("Unheard Of");
+    own["sentAt"] = json!("2026-11-22T12:00:00Z");
+    let together = batch(&[track("Unheard Of")]);
+    let each = json!({"batch": [own]}).to_string();
+    for body in [together, each] {
+        assert_eq!(gateway.post_to("/v1/import", "", &body).await.status, 200);
+        let written = gateway.events();
+        let written = written.last().unwrap();
+        assert_eq!(written["time"], "2026-11-22T11:59:58Z");
+        assert_eq!(written["senttime"], "2026-11-22T12:00:00Z");
+    }
 }
 
 #[tokio::test]
@@ -143,6 +151,47 @@ async fn what_is_no_batch_is_dropped_by_the_sdk_and_what_cannot_be_durable_is_se
         (503, Some("1"))
     );
     assert_eq!(reply.json()["code"], "stream_unavailable");
+}
+
+#[tokio::test]
+async fn a_batchs_context_cannot_make_more_of_a_body_than_a_body_may_have() {
+    let gateway = start(|config| config.limits.inflated_bytes_max = 100_000);
+    let context = "x".repeat(10_000);
+    let body = |messages: usize| {
+        let message = json!({"type": "page", "userId": "u"});
+        json!({"batch": vec![message; messages], "context": {"page": {"title": context}}})
+            .to_string()
+    };
+    assert_eq!(gateway.post_to("/v1/batch", "", body(2)).await.status, 200);
+    assert_eq!(gateway.events().len(), 2);
+    let reply = gateway.post_to("/v1/batch", "", body(11)).await;
+    assert_eq!(
+        (reply.status, &reply.json()["code"]),
+        (413, &json!("inflated_body_too_large"))
+    );
+    assert_eq!(gateway.events().len(), 2);
+}
+
+#[tokio::test]
+async fn a_time_of_any_length_is_not_repeated_for_each_event() {
+    let gateway = start(|_| {});
+    let long = format!("2026-11-22T12:00:00.{}Z", "0".repeat(1_000));
+    let body =
+        json!({"batch": [{"type": "page", "timestamp": long}, {"type": "nope"}], "sentAt": long});
+    assert_eq!(
+        gateway
+            .post_to("/v1/batch", "", body.to_string())
+            .await
+            .status,
+        200
+    );
+    let (written, bad) = (&gateway.events()[0], &gateway.bad_events()[0]);
+    assert_eq!(
+        (&written["time"], &written["senttime"]),
+        (&written["receivedtime"], &Value::Null)
+    );
+    assert_eq!(written["data"]["timestamp"], json!(long));
+    assert_eq!(bad["senttime"], Value::Null);
 }
 
 #[tokio::test]

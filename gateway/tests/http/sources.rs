@@ -242,4 +242,27 @@ async fn a_webhooks_body_is_the_data_whatever_it_is_called() {
         .collect();
     assert_eq!(ids, ["d-1.0", "d-1.1"]);
     assert_eq!(gateway.bad_events()[0]["data"]["payload"], "3");
+    let long = format!("{key}webhook-id: {}\r\n", "x".repeat(1_100));
+    assert_eq!(gateway.post_to(path, &long, object).await.status, 200);
+    let bad = &gateway.bad_events()[1]["data"]["errors"][0];
+    assert_eq!(
+        (&bad["pointer"], &bad["keyword"]),
+        (&json!("/id"), &json!("maxLength"))
+    );
+    let fields = (0..1_001)
+        .map(|n| format!("f{n}="))
+        .collect::<Vec<_>>()
+        .join("&");
+    assert_eq!(gateway.post_to(path, &form, fields).await.status, 400);
+    for none in [
+        "/v1/webhooks/",
+        "/v1/webhooks/a/b",
+        "/v1/webhooks/No%20Name",
+    ] {
+        assert_eq!(
+            gateway.post_to(none, key, object).await.status,
+            404,
+            "{none}"
+        );
+    }
 }
