@@ -28,7 +28,7 @@ use branches::Remembered;
 use report::Report;
 
 /// Most violations that are reported for one text.
-const VIOLATIONS_MAX: usize = 20;
+pub(crate) const VIOLATIONS_MAX: usize = 20;
 /// Deepest nesting whatever the caller allows: the walk recurses, and this keeps it within a small thread's stack.
 const DEPTH_MAX: u32 = 128;
 /// Most schemas that apply within each other at one place, for the same reason.

@@ -14,7 +14,9 @@ mod replayed;
 mod write;
 
 pub use read::{Error, close};
-pub use rejected::{BAD_EVENTS, BAD_EVENTS_DATASCHEMA, BadEvent, Finding, Reason, Rejected};
+pub use rejected::{
+    BAD_EVENTS, BAD_EVENTS_DATASCHEMA, BadEvent, Finding, Reason, Rejected, WITHHELD,
+};
 pub use replayed::{REPLAYED_EVENTS, REPLAYED_EVENTS_DATASCHEMA, Replayed};
 pub use write::write_string;
 

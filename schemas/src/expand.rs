@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use crate::privacy;
 use crate::program::{Document, uri};
 
 /// The most values (keywords and their values, counted once per place) of one expanded schema.
@@ -176,7 +177,8 @@ impl<'a> Expansion<'_, 'a> {
         for (keyword, value) in keywords {
             let value = match (keyword.as_str(), reference) {
                 ("$ref", Some(reference)) => self.reference(&base, reference, depth)?,
-                _ if bare => continue,
+                // Whoever wrote it there means it, though draft-07 reads on in what is referred to.
+                _ if bare && keyword != privacy::ANNOTATION => continue,
                 ("$defs" | "definitions", _) => continue,
                 (keyword, _) if is_data(keyword) => value.clone(),
                 (keyword, _) if is_map(keyword) => self.map(&base, value, depth)?,

@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::event::Violation;
 use crate::expand::{is_data, is_map};
+use crate::privacy::{self, Plan};
 use crate::program::Program;
+use crate::schema::forgiving;
 
 mod name;
 
@@ -29,12 +31,14 @@ const OF_REGISTRIES: [&str; 2] = ["self", "$supplements"];
 /// The schemas of a set, by their names.
 #[derive(Debug, Default)]
 pub struct Iglu {
-    pub(crate) schemas: HashMap<String, IgluSchema>,
+    schemas: HashMap<String, IgluSchema>,
+    private: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct IgluSchema {
     pub(crate) program: Program,
+    pub(crate) privacy: Option<Plan>,
     pub(crate) fingerprint: u64,
 }
 
@@ -42,6 +46,11 @@ impl Iglu {
     /// Whether the set has none: then nothing is to be held against any.
     pub fn is_empty(&self) -> bool {
         self.schemas.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, name: String, schema: IgluSchema) {
+        self.private |= schema.privacy.is_some();
+        self.schemas.insert(name, schema);
     }
 
     /// Their names, each with a hash of what it says.
@@ -52,7 +61,26 @@ impl Iglu {
             .collect()
     }
 
-    /// Holds JSON against the schema of exactly this name, `iglu:` included; `None`: the set does not have it.
+    /// Whether any of them has annotations `x-pii`.
+    pub fn private(&self) -> bool {
+        self.private
+    }
+
+    /// Their plans, each with its schema's name.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = (&str, &Plan)> {
+        self.schemas
+            .iter()
+            .filter_map(|(name, schema)| Some((name.as_str(), schema.privacy.as_ref()?)))
+    }
+
+    /// The annotations `x-pii` of the schema of exactly this name.
+    pub fn privacy(&self, name: &str) -> Option<&Plan> {
+        self.schemas.get(name)?.privacy.as_ref()
+    }
+
+    /// Holds JSON against the schema of exactly this name, `iglu:` included; `None`: the set does not have it. Values with
+    /// the annotation `x-pii` are not repeated in what is found, and where they were dropped, hashed or masked before, at
+    /// the places `done`, that is not held against them.
     ///
     /// # Errors
     /// Everything that the schema does not allow. Pointers are into `data`.
@@ -61,9 +89,14 @@ impl Iglu {
         name: &str,
         data: &str,
         depth_max: u32,
+        done: &[String],
     ) -> Option<Result<(), Vec<Violation>>> {
         let schema = self.schemas.get(name)?;
-        Some(schema.program.check(data, depth_max))
+        let mut checked = schema.program.check(data, depth_max);
+        if let (Some(plan), Err(found)) = (&schema.privacy, &mut checked) {
+            privacy::conceal(plan, found);
+        }
+        Some(forgiving(checked, done))
     }
 }
 

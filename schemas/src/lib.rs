@@ -9,6 +9,7 @@ pub mod iglu;
 pub mod landing;
 pub mod names;
 mod pattern;
+pub mod privacy;
 pub mod program;
 pub mod redshift;
 pub mod registry;

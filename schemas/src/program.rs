@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use compile::{compile, compile_all};
-pub(crate) use dialect::escape;
+pub(crate) use dialect::{escape, unescape};
 
 use crate::check;
 use crate::event::Violation;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::iglu::Iglu;
 use crate::names;
+use crate::privacy::Plan;
 use crate::schema::{Schema, Version};
 
 mod load;
@@ -26,6 +27,7 @@ pub struct Registry {
     /// Table, then the minors of the major that lands in it, ascending.
     families: BTreeMap<String, Vec<Arc<Schema>>>,
     iglu: Iglu,
+    private: bool,
     fingerprint: u64,
 }
 
@@ -36,6 +38,8 @@ struct Versions {
     newest: Arc<Schema>,
     /// Ascending.
     all: Vec<(Version, Arc<Schema>)>,
+    /// What is annotated in any of them.
+    privacy: Option<Plan>,
 }
 
 /// Why no schema was found.
@@ -182,6 +186,34 @@ impl Registry {
         let all = &self.events.get(event)?.all;
         let found = all.binary_search_by_key(&version, |(known, _)| *known);
         found.ok().map(|at| &all[at].1)
+    }
+
+    /// The schema that an envelope names as the one that its data was checked against, as `order_completed/1.1`.
+    pub fn named(&self, dataschema: &str) -> Option<&Arc<Schema>> {
+        let (event, version) = dataschema.rsplit_once('/')?;
+        self.exact(event, version.parse().ok()?)
+    }
+
+    /// Whether anything in the set has the annotation `x-pii`.
+    pub fn private(&self) -> bool {
+        self.private
+    }
+
+    /// What is annotated in any version of an event: for data of which it is not known which of them it was to be.
+    pub fn privacy(&self, event: &str) -> Option<&Plan> {
+        self.events.get(event)?.privacy.as_ref()
+    }
+
+    /// The schemas, those of Iglu too, whose annotations need a key to hash values with; by their names.
+    pub fn hashing(&self) -> Vec<String> {
+        let events = self.schemas.iter();
+        let events = events.filter_map(|schema| Some((schema.dataschema(), schema.privacy()?)));
+        let hashing = events
+            .chain(self.iglu.plans())
+            .filter(|(_, plan)| plan.hashes());
+        let mut names: Vec<String> = hashing.map(|(name, _)| name.to_owned()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The set's schemas of Iglu.

@@ -89,6 +89,11 @@ pub(crate) fn types(expanded: &Value) -> Types {
     facts.types
 }
 
+/// Whether values of some of the types have other values in them, where types are named at all.
+pub(crate) fn holds_others(types: Types) -> bool {
+    types != EVERY && types & (OBJECT | ARRAY) != 0
+}
+
 /// A set of types, for a person: `integer or null`.
 pub(crate) fn type_names(types: Types) -> String {
     let number = types & FRACTION != 0;

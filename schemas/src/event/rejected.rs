@@ -79,9 +79,15 @@ pub struct Rejected<'a> {
     /// How the payload is to be read, where it is not an event in CloudEvents' JSON format: a protocol's name and what the
     /// protocol needs to know.
     pub form: Option<&'a str>,
-    /// The refused event, byte for byte.
+    /// The refused event, byte for byte but for values with the annotation `x-pii`; empty where it is withheld.
     pub payload: &'a [u8],
+    /// The places whose values were dropped, hashed or masked ([`Place::path`](crate::privacy::Place), with the schema's
+    /// name and `#` before it where it is one of Iglu's); [`WITHHELD`] alone where the payload is.
+    pub protected: &'a [String],
 }
+
+/// What stands for all places of a payload that is not kept.
+pub const WITHHELD: &str = "*";
 
 impl Rejected<'_> {
     /// Appends the bad event's envelope: type and schema `bad_events`, `data` as its schema says, the payload as a
@@ -137,6 +143,16 @@ impl Rejected<'_> {
         if let Some(form) = self.form {
             member("payload_form", form, &mut out);
         }
+        for (index, place) in self.protected.iter().enumerate() {
+            out.extend_from_slice(match index {
+                0 => br#","payload_protected":["#,
+                _ => b",",
+            });
+            write_string(place, &mut out);
+        }
+        if !self.protected.is_empty() {
+            out.push(b']');
+        }
         out.push(b'}');
         // Only whole strings and ASCII were appended: nothing is ever replaced here.
         match String::from_utf8(out) {
@@ -181,6 +197,8 @@ pub struct BadEvent {
     pub payload: Vec<u8>,
     /// How the payload is to be read, where it is not an event in CloudEvents' JSON format.
     pub payload_form: Option<String>,
+    /// The places whose values were dropped, hashed or masked.
+    pub payload_protected: Vec<String>,
 }
 
 /// Why a bad event's data cannot be read.
@@ -208,6 +226,8 @@ struct Form {
     payload: Option<String>,
     payload_base64: Option<String>,
     payload_form: Option<String>,
+    #[serde(default)]
+    payload_protected: Vec<String>,
 }
 
 impl BadEvent {
@@ -230,6 +250,7 @@ impl BadEvent {
             rejected_source: form.rejected_source,
             payload,
             payload_form: form.payload_form,
+            payload_protected: form.payload_protected,
         })
     }
 }

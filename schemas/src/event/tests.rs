@@ -212,6 +212,7 @@ fn rejected<'a>(payload: &'a [u8], errors: &'a [Violation]) -> Rejected<'a> {
         senttime: Some("2026-11-22T20:07:54Z"),
         form: Some("segment/batch"),
         payload,
+        protected: &[],
     }
 }
 

@@ -6,6 +6,7 @@ use super::flat::{At, Flat, pointer};
 use super::{Change, Kind};
 use crate::expand::meaning;
 use crate::landing;
+use crate::privacy::{self, Action};
 use crate::shape::{self, NULL};
 
 mod limits;
@@ -17,6 +18,31 @@ pub(super) fn schemas(old: &Value, new: &Value, changes: &mut Vec<Change>) {
 
 struct Comparison<'c> {
     changes: &'c mut Vec<Change>,
+}
+
+/// What a change of the annotation `x-pii` means, and whether it needs a new major.
+fn of_privacy(old: Option<Action>, new: Option<Action>) -> (bool, &'static str) {
+    match (old, new) {
+        (_, Some(Action::Hash)) => (
+            true,
+            "the column has hashes now: its values mean something else, and its type may change",
+        ),
+        (Some(Action::Hash), _) => (
+            true,
+            "the column had hashes: its values mean something else, and its type may change",
+        ),
+        (_, Some(Action::Mask)) | (Some(Action::Mask), _) => {
+            (true, "masks are texts, whatever the column's type is else")
+        }
+        (_, Some(Action::Drop)) => (
+            false,
+            "the value is dropped from now on; what has landed keeps it",
+        ),
+        (_, None) => (
+            false,
+            "the value is no longer dropped: whoever reads the tables sees it",
+        ),
+    }
 }
 
 impl Comparison<'_> {
@@ -69,12 +95,17 @@ impl Comparison<'_> {
                 (Some((at, _)), None) => (Kind::Removed, at),
                 (None, None) => continue,
             };
-            let renames = name == landing::INLINE;
-            let reason = match renames {
-                true => "the names of the members' columns change",
-                false => "an annotation: what is valid stays the same",
+            let said = |flat: &Flat<'_>| {
+                flat.annotations
+                    .get(name)
+                    .and_then(|(_, said)| Action::of(said))
             };
-            self.report(at, name, kind, renames, reason.to_owned());
+            let (breaking, reason) = match name {
+                landing::INLINE => (true, "the names of the members' columns change"),
+                privacy::ANNOTATION => of_privacy(said(old), said(new)),
+                _ => (false, "an annotation: what is valid stays the same"),
+            };
+            self.report(at, name, kind, breaking, reason.to_owned());
         }
     }
 

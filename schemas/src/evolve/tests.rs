@@ -394,16 +394,30 @@ fn schemas_that_cannot_be_merged_are_compared_one_by_one() {
 }
 
 #[test]
-fn annotations_are_told_but_never_break() {
-    let old = object(json!({ "a": { "type": "string", "x-pii": "hash" } }));
-    let new = object(json!({ "a": { "type": "string", "x-pii": "drop" } }));
-    assert_eq!(
-        only(old, new),
-        (
-            "x-pii".into(),
-            Kind::Changed,
-            false,
-            "/properties/a/x-pii".into()
-        )
-    );
+fn annotations_are_told_but_do_not_break() {
+    let of = |said: &str| object(json!({ "a": { "type": "string", "x-note": said } }));
+    let (keyword, at) = ("x-note".into(), "/properties/a/x-note".into());
+    assert_eq!(only(of("a"), of("b")), (keyword, Kind::Changed, false, at));
+}
+
+#[test]
+fn hashes_and_masks_need_a_new_major_and_what_is_dropped_does_not() {
+    let of = |said: Option<&str>| match said {
+        Some(said) => object(json!({ "a": { "type": "string", "x-pii": said } })),
+        None => object(json!({ "a": { "type": "string" } })),
+    };
+    let (hash, mask, dropped) = (Some("hash"), Some("mask"), Some("drop"));
+    for (old, new, kind, breaking) in [
+        (None, hash, Kind::Added, true),
+        (hash, None, Kind::Removed, true),
+        (hash, dropped, Kind::Changed, true),
+        (mask, hash, Kind::Changed, true),
+        (dropped, mask, Kind::Changed, true),
+        (None, dropped, Kind::Added, false),
+        (dropped, None, Kind::Removed, false),
+    ] {
+        let (keyword, at) = ("x-pii".into(), "/properties/a/x-pii".into());
+        let found = only(of(old), of(new));
+        assert_eq!(found, (keyword, kind, breaking, at), "{old:?} {new:?}");
+    }
 }

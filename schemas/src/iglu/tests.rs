@@ -35,7 +35,9 @@ fn set(file: &str, schema: &Value) -> Result<Registry, LoadErrors> {
 }
 
 fn violations(registry: &Registry, name: &str, data: &Value) -> Option<Vec<String>> {
-    let checked = registry.iglu().check(name, &data.to_string(), DEPTH_MAX)?;
+    let checked = registry
+        .iglu()
+        .check(name, &data.to_string(), DEPTH_MAX, &[])?;
     let found = checked.err().unwrap_or_default().into_iter();
     Some(found.map(|violation| violation.pointer).collect())
 }

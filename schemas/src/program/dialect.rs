@@ -186,6 +186,11 @@ fn push_list<'s>(keyword: &str, list: &'s [Value], found: &mut Vec<(String, &'s 
     found.extend(each.map(|(i, child)| (format!("/{keyword}/{i}"), child)));
 }
 
+/// A step of a JSON pointer as the name that it stands for.
+pub(crate) fn unescape(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
 /// Escapes one token of a JSON pointer (RFC 6901).
 pub(crate) fn escape(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")

@@ -16,6 +16,7 @@ use crate::evolve;
 use crate::expand::Index;
 use crate::iglu::{Iglu, IgluSchema};
 use crate::landing;
+use crate::privacy::Plan;
 use crate::program::{self, Document, Program, Refused};
 use crate::schema::{Schema, Version};
 use crate::sdk;
@@ -25,8 +26,9 @@ mod built_in;
 mod document;
 mod embedded;
 mod files;
+mod private;
 
-use document::{Described, Source, finish, told};
+use document::{Described, Problem, Source, finish, told};
 use files::{Found, Role};
 
 /// One reason why a set of schemas is refused.
@@ -89,6 +91,7 @@ pub(super) fn empty() -> Result<Registry, LoadErrors> {
 
 /// Compiles what was found, together with the built-in schemas.
 fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, LoadErrors> {
+    let extra = private::take(&mut found, &mut errors);
     let own = found.len();
     built_in::add(&mut found, &mut errors);
     let (sources, mut documents): (Vec<_>, Vec<_>) = found
@@ -120,18 +123,26 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
             }
             Role::Iglu { name } => {
                 errors.extend(refused(&file, &programs[at]));
-                iglu.schemas
-                    .extend(iglu_schema(name, &documents[at], &programs[at]));
+                match iglu_schema(&name, &documents[at], &programs[at], &index) {
+                    Ok(Some(schema)) => iglu.add(name, schema),
+                    Ok(None) => {}
+                    Err(problems) => errors.extend(placed(&file, problems)),
+                }
                 continue;
             }
+            Role::Privacy => continue,
         };
         let role = match tracks.binary_search(&at) {
             Ok(place) => Described::Track {
                 // Behind the one for any message there are two for each.
                 messages: [1, 2].map(|n| &programs[message + 2 * place + n]),
                 shape: &track_message,
+                extra: extra.track_message(),
             },
-            Err(_) if at >= own && sdk::takes_any(&name) => Described::Call(&programs[message]),
+            Err(_) if at >= own && sdk::takes_any(&name) => Described::Call {
+                program: &programs[message],
+                extra: extra.plan(&name),
+            },
             Err(_) => Described::Data {
                 built_in: at >= own,
             },
@@ -144,13 +155,7 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
         };
         match finish(source, &role, &index) {
             Ok(schema) => loaded.push((file, Arc::new(schema))),
-            Err(problems) => {
-                errors.extend(problems.into_iter().map(|(pointer, reason)| LoadError {
-                    file: file.clone(),
-                    pointer,
-                    reason,
-                }))
-            }
+            Err(problems) => errors.extend(placed(&file, problems)),
         }
     }
     let registry = assemble(&loaded, iglu, &mut errors);
@@ -173,30 +178,39 @@ fn track_message(sources: &[(PathBuf, Role)], documents: &[Document], index: &In
     expanded.map_or_else(Shape::any, |expanded| Shape::of(&expanded))
 }
 
-/// A schema of Iglu by its name, if it compiles.
+/// A schema of Iglu, if it compiles.
 fn iglu_schema(
-    name: String,
+    name: &str,
     document: &Document,
     program: &Result<Program, Vec<Refused>>,
-) -> Option<(String, IgluSchema)> {
-    let program = program.as_ref().ok()?.clone();
-    let fingerprint = fingerprint([name.as_bytes(), document.value.to_string().as_bytes()]);
-    let schema = IgluSchema {
-        program,
-        fingerprint,
+    index: &Index<'_>,
+) -> Result<Option<IgluSchema>, Vec<Problem>> {
+    let Ok(program) = program.as_ref() else {
+        return Ok(None);
     };
-    Some((name, schema))
+    let expanded = index.expand(document);
+    let expanded = expanded.map_err(|error| vec![(String::new(), error.to_string())])?;
+    Ok(Some(IgluSchema {
+        program: program.clone(),
+        privacy: Plan::of(&expanded)?,
+        fingerprint: fingerprint([name.as_bytes(), document.value.to_string().as_bytes()]),
+    }))
 }
 
 /// Why a document that is no event is refused.
 fn refused(file: &Path, program: &Result<Program, Vec<Refused>>) -> Vec<LoadError> {
+    let problems = program.as_ref().err().map(|refused| told(refused));
+    placed(file, problems.unwrap_or_default())
+}
+
+/// The problems of a file.
+fn placed(file: &Path, problems: Vec<Problem>) -> Vec<LoadError> {
     let problem = |(pointer, reason)| LoadError {
         file: file.to_owned(),
         pointer,
         reason,
     };
-    let problems = program.as_ref().err().map(|refused| told(refused));
-    problems.into_iter().flatten().map(problem).collect()
+    problems.into_iter().map(problem).collect()
 }
 
 /// Puts the schemas together and checks what holds between them.
@@ -264,17 +278,27 @@ fn assemble(
         .flat_map(BTreeMap::values)
         .cloned()
         .collect();
-    let mut others: Vec<u64> = iglu.schemas.values().map(|iglu| iglu.fingerprint).collect();
+    let mut others: Vec<u64> = iglu.fingerprints().into_values().collect();
     others.sort_unstable();
     let parts = schemas.iter().map(|schema| schema.fingerprint);
     let fingerprint = fingerprint(parts.chain(others).map(u64::to_le_bytes));
     let events = events.into_iter().filter_map(|(event, versions)| {
         let all: Vec<_> = versions.into_iter().collect();
         let newest = Arc::clone(&all.last()?.1);
-        Some((event, Versions { newest, all }))
+        let privacy = all.iter().fold(None, |plan: Option<Plan>, (_, schema)| {
+            Plan::both(plan.as_ref(), schema.privacy())
+        });
+        let versions = Versions {
+            newest,
+            all,
+            privacy,
+        };
+        Some((event, versions))
     });
+    let private = iglu.private() || schemas.iter().any(|schema| schema.privacy().is_some());
     Registry {
         events: events.collect(),
+        private,
         schemas,
         families,
         iglu,

@@ -27,7 +27,7 @@ pub(super) fn add(found: &mut Vec<Found>, errors: &mut Vec<LoadError>) {
         .iter()
         .filter_map(|found| match &found.role {
             Role::Event { name, .. } => Some(Arc::clone(name)),
-            Role::Shared | Role::Iglu { .. } => None,
+            Role::Shared | Role::Iglu { .. } | Role::Privacy => None,
         })
         .collect();
     let event = |name: &str| Role::Event {

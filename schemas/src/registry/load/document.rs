@@ -9,6 +9,7 @@ use super::fingerprint;
 use crate::expand::Index;
 use crate::landing;
 use crate::names;
+use crate::privacy::{Plan, not_text, reserved};
 use crate::program::{Document, Program, Refused};
 use crate::redshift::Redshift;
 use crate::schema::{self, Schema, Version};
@@ -46,8 +47,14 @@ pub(super) enum Described<'a> {
         /// Without properties, and with.
         messages: [&'a Result<Program, Vec<Refused>>; 2],
         shape: &'a Shape,
+        /// What the set says of the message around the properties.
+        extra: Option<Plan>,
     },
-    Call(&'a Result<Program, Vec<Refused>>),
+    Call {
+        program: &'a Result<Program, Vec<Refused>>,
+        /// What the set says of it.
+        extra: Option<Plan>,
+    },
 }
 
 /// The schema of one compiled document.
@@ -61,7 +68,7 @@ pub(super) fn finish(
     let expanded = index
         .expand(source.document)
         .map_err(|error| vec![(String::new(), error.to_string())])?;
-    let shape = Shape::of(&expanded);
+    let mut shape = Shape::of(&expanded);
     if !matches!(shape.kind, ShapeKind::Object { .. }) || shape.nullable {
         let what = match described {
             Described::Track { .. } => "the properties of a track call",
@@ -78,13 +85,31 @@ pub(super) fn finish(
         true => Vec::new(),
         false => landing::problems(&expanded),
     };
+    let mut privacy = Plan::of(&expanded).unwrap_or_else(|wrong| {
+        problems.extend(wrong);
+        None
+    });
+    if let Some(plan) = &privacy {
+        plan.mark(&mut shape);
+    }
     let (role, program, shape) = match described {
         Described::Data { .. } => (schema::Role::Data, Ok(own), shape),
-        Described::Call(program) => (schema::Role::Call, program.as_ref(), shape),
+        Described::Call { program, extra } => {
+            let not_text = extra.iter().flat_map(|plan| not_text(plan, &shape));
+            problems.extend(not_text.map(|path| {
+                let reason = "the built-in table's column is not of text: it can be dropped only";
+                (path, reason.to_owned())
+            }));
+            privacy = extra.clone();
+            (schema::Role::Call, program.as_ref(), shape)
+        }
         Described::Track {
             messages,
             shape: message,
+            extra,
         } => {
+            let of_properties = privacy.take().map(|plan| plan.under(sdk::PROPERTIES));
+            privacy = Plan::both(extra.as_ref(), of_properties.as_ref());
             // Who has nothing to say may leave the properties out.
             let [without, with] = messages;
             let needed = own.check("{}", CHECK_DEPTH_MAX).is_err();
@@ -103,11 +128,23 @@ pub(super) fn finish(
         problems.extend(wrong.into_iter().map(|w| (w.pointer, w.reason)));
         None
     });
+    if role != schema::Role::Track {
+        let reserved = privacy.iter().flat_map(|plan| reserved(&name, plan));
+        problems.extend(reserved.map(|member| {
+            let reason = "x-pii would promise too much here: the envelope has this value too";
+            (format!("/properties/{member}"), reason.to_owned())
+        }));
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
     let dataschema = format!("{name}/{version}");
-    let fingerprint = fingerprint([dataschema.as_bytes(), expanded.to_string().as_bytes()]);
+    let mut parts = vec![dataschema.clone(), expanded.to_string()];
+    if let Described::Call { extra, .. } | Described::Track { extra, .. } = described {
+        // Nothing is added where nothing is said: the fingerprints of such sets stay.
+        parts.extend(extra.as_ref().map(|plan| format!("{:?}", plan.places())));
+    }
+    let fingerprint = fingerprint(parts);
     Ok(Schema {
         name,
         version,
@@ -117,6 +154,7 @@ pub(super) fn finish(
         document: document.clone(),
         expanded,
         shape,
+        privacy,
         program,
         role,
         fingerprint,

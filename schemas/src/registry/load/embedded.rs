@@ -7,6 +7,7 @@ use super::LoadError;
 use super::files::{self, Found, Role};
 use crate::iglu;
 use crate::names;
+use crate::privacy;
 use crate::schema::Version;
 
 /// Parses files by their paths below the set's directory, under the same rules as a directory's files.
@@ -30,6 +31,9 @@ pub(super) fn parse<'a>(
 
 fn role(path: &Path) -> Option<Role> {
     let folder = path.components().next()?.as_os_str().to_str()?;
+    if path == Path::new(privacy::FILE) {
+        return Some(Role::Privacy);
+    }
     if folder == iglu::FOLDER {
         return files::iglu_name(path).map(|name| Role::Iglu { name });
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::LoadError;
 use crate::iglu::{self, Name};
 use crate::names;
+use crate::privacy;
 use crate::program::Document;
 use crate::schema::Version;
 use crate::walk::{Cursor, Kind, Syntax};
@@ -33,6 +34,8 @@ pub(super) enum Role {
     Shared,
     /// It is one of Iglu's, of this name.
     Iglu { name: String },
+    /// It annotates built-in schemas: no schema itself.
+    Privacy,
 }
 
 /// A parsed file.
@@ -52,7 +55,9 @@ pub(super) fn find(events_dir: &Path, errors: &mut Vec<LoadError>) -> Vec<Found>
     };
     for path in search.entries(events_dir) {
         let name = file_name(&path);
-        if !path.is_dir() {
+        if name == privacy::FILE && !path.is_dir() {
+            search.document(&path, Role::Privacy);
+        } else if !path.is_dir() {
             search.problem(&path, "a schema lives at <event>/<version>.json".to_owned());
         } else if name == iglu::FOLDER {
             search.iglu(&path, IGLU_FOLDERS);
