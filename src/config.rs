@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) gateway: headgate_gateway::Config,
     /// Who may send, by name. With none, everyone may.
     pub(crate) sources: headgate_gateway::sources::Config,
+    /// What nobody behind the gateway is to see: how values are hidden that schemas say so of.
+    pub(crate) privacy: headgate_gateway::privacy::Config,
     /// The stream between gateway and sink.
     pub(crate) stream: Stream,
     /// The stream within a process, where `stream.kind` is `journal`.
@@ -79,6 +81,7 @@ impl Default for Config {
             data_dir: PathBuf::from("headgate-data"),
             gateway: headgate_gateway::Config::default(),
             sources: headgate_gateway::sources::Config::default(),
+            privacy: headgate_gateway::privacy::Config::default(),
             stream: Stream::default(),
             journal: headgate_stream::journal::Config::default(),
             kafka: headgate_stream::kafka::Config::default(),
@@ -195,6 +198,7 @@ impl Config {
     fn problems(&self) -> Vec<(String, String)> {
         let mut crates = vec![
             ("gateway", self.gateway.problems()),
+            ("privacy", self.privacy.problems()),
             ("journal", self.journal.problems()),
             ("sink", self.sink.problems()),
             ("glue", self.glue.problems()),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use headgate_gateway::Privacy;
 use headgate_gateway::again::Again;
 use headgate_gateway::clock;
 use headgate_schemas::registry::{Registry, SharedRegistry};
@@ -103,6 +104,8 @@ async fn from_bad_events(
     config: &Config,
     schemas: Registry,
 ) -> Result<Prepared> {
+    let privacy = Arc::new(Privacy::open(&config.privacy)?);
+    privacy.check(&schemas)?;
     let store = lake::open_to_read(config).await?;
     store.with_context(|| format!("nothing has landed in {} yet", lake::name(config)))?;
     let clock = clock::system();
@@ -112,7 +115,7 @@ async fn from_bad_events(
     let run = Run::begin(
         Arc::clone(&store),
         shared.load(),
-        Again::new(&config.gateway, &config.sources),
+        Again::new(&config.gateway, &config.sources, privacy),
         Filter::new(arguments),
         clock,
         config.replay.replayed_events_max,

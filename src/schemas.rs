@@ -200,6 +200,11 @@ fn check(source: &Source, against: Option<PathBuf>, out: &mut impl Write) -> Res
         source,
         registry.schemas().count()
     )?;
+    let hashing = registry.hashing();
+    if !hashing.is_empty() {
+        let names = hashing.join(", ");
+        writeln!(out, "the gateway needs privacy.hash_key for {names}")?;
+    }
     let Some(former) = against.map(Source::Directory) else {
         return Ok(0);
     };

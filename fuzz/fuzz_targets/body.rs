@@ -45,6 +45,7 @@ fuzz_target!(|input: &[u8]| {
         writer: memory.writer(),
         schemas: Arc::clone(schemas),
         sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+        privacy: Default::default(),
         topics: topics.clone(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),

@@ -54,6 +54,7 @@ fn collector() -> Collector {
         writer: Arc::new(Void),
         schemas: Arc::new(SharedRegistry::new(schemas())),
         sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+        privacy: Default::default(),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),

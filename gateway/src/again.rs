@@ -3,17 +3,18 @@
 //! It is the same reading and the same check as for an event that comes in, over the bytes that were kept. What was
 //! told to the client stays: the event's id, its source, and when it was received.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use headgate_schemas::{
-    event::{Event, Reason, Violation},
+    event::{Data, Event, Reason, Violation, WITHHELD},
     format::date_time_micros,
     registry::Registry,
 };
 
 use crate::{
     config::Config,
+    privacy::Privacy,
     protocol::{self, Item, Kept, Protocol, Sent, native::Native},
     rules::{Rules, Unfit},
     sources::{self, SharedSources, Source},
@@ -34,6 +35,8 @@ pub struct Rejected<'a> {
     pub receivedtime: &'a str,
     /// When its client sent it by its own clock, where the whole request said so, RFC 3339.
     pub senttime: Option<&'a str>,
+    /// Places whose values were dropped, hashed or masked when it was kept; [`WITHHELD`] alone: it was not kept.
+    pub protected: &'a [String],
     /// How its bytes are to be read, where they are not an event in CloudEvents' JSON format.
     pub form: Option<&'a str>,
 }
@@ -53,6 +56,8 @@ pub enum Verdict {
     /// Its bytes are not the whole event: it came in CloudEvents' binary mode, and its attributes, which stood in
     /// headers, were not kept.
     Partial,
+    /// Its bytes were withheld.
+    Withheld,
 }
 
 /// An event that is valid now.
@@ -77,16 +82,19 @@ pub struct Again {
 
 impl Again {
     /// By a gateway's settings.
-    pub fn new(config: &Config, sources: &sources::Config) -> Self {
+    pub fn new(config: &Config, sources: &sources::Config, privacy: Arc<Privacy>) -> Self {
         Self {
             sources: SharedSources::new(sources, &config.source_default),
-            rules: Rules::new(config),
+            rules: Rules::new(config, privacy),
             bounds: protocol::Bounds::new(config),
         }
     }
 
     /// The verdict on one event by these schemas.
     pub fn judge(&self, schemas: &Registry, rejected: &Rejected<'_>) -> Verdict {
+        if rejected.protected.iter().any(|place| place == WITHHELD) {
+            return Verdict::Withheld;
+        }
         let sources = self.sources.load();
         let source = sources.named(rejected.source_default);
         let gone = Source::anonymous(rejected.source_default);
@@ -96,6 +104,7 @@ impl Again {
             // One that is no longer there is held to nothing.
             source: source.map_or(&gone, AsRef::as_ref),
             received_micros: date_time_micros(rejected.receivedtime).unwrap_or(0),
+            done: rejected.protected,
         };
         match open(rejected) {
             Ok(sent) => self.read(&reading, sent.as_ref(), rejected),
@@ -132,7 +141,15 @@ impl Again {
         match judged {
             _ if rejected.kind.is_some() && is_utf8 && !read_then => Verdict::Partial,
             Ok(_) if !read_then => Verdict::Partial,
-            Ok((event, schema)) => Verdict::Valid(valid(event, schema.table(), rejected)),
+            Ok((event, schema)) => {
+                let data = match event.data {
+                    Data::Json(data) => data,
+                    Data::Base64(_) | Data::None => "{}",
+                };
+                let clean = self.rules.privacy.accepted(reading, schema, data);
+                let event = event.with(clean.as_deref().unwrap_or(data));
+                Verdict::Valid(valid(event, schema.table(), rejected))
+            }
             Err(unfit) => {
                 let Unfit { reason, errors, .. } = *unfit;
                 Verdict::Invalid { reason, errors }

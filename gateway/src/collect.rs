@@ -88,7 +88,7 @@ impl Collector {
             sources: parts.sources,
             clock: parts.clock,
             topics: parts.topics,
-            rules: Rules::new(config),
+            rules: Rules::new(config, parts.privacy),
             append_timeout: Duration::from_millis(timeouts.append_timeout_ms),
             retry_after_s: timeouts.retry_after_s,
             paths: protocol::Paths::new(config),
@@ -237,6 +237,7 @@ impl Collector {
             schemas: &schemas,
             source,
             received_micros: micros,
+            done: &[],
         };
         let (records, verdicts) = {
             let from = (protocol.name(), sent.as_ref());

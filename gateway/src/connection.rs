@@ -165,6 +165,7 @@ mod tests {
             writer: Memory::new(1).writer(),
             schemas: Arc::new(SharedRegistry::new(Registry::empty().unwrap())),
             sources: crate::SharedSources::new(&crate::sources::Config::new(), "/headgate").into(),
+            privacy: Default::default(),
             topics: Topics::default(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),

@@ -4,13 +4,15 @@
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use headgate_schemas::event::{Event, Reason, Rejected, Violation};
+use headgate_schemas::event::{Data, Event, Reason, Rejected, Violation};
+use headgate_schemas::schema::Schema;
 use headgate_stream::log::{Record, Topic};
 
 use crate::{
     admission::Held,
     collect::Error,
     ids::Ids,
+    privacy::Kept,
     protocol::{self, Item, Sent},
     rules::Rules,
     server::Topics,
@@ -28,6 +30,15 @@ pub(crate) struct Verdict<'a> {
     pub(crate) id: Cow<'a, str>,
     /// Why it is rejected.
     pub(crate) errors: Vec<Violation>,
+}
+
+impl Verdict<'_> {
+    fn owned<'o>(self) -> Verdict<'o> {
+        Verdict {
+            id: Cow::Owned(self.id.into_owned()),
+            errors: self.errors,
+        }
+    }
 }
 
 /// Where an event's record stands in the buffer: its value, and right behind it its key.
@@ -99,13 +110,7 @@ impl<'a, 'h> Judge<'a, 'h> {
         }
         let verdict = match item.take_made() {
             None => self.decide(item)?,
-            Some(made) => {
-                let verdict = self.decide(item.with(&made))?;
-                Verdict {
-                    id: Cow::Owned(verdict.id.into_owned()),
-                    ..verdict
-                }
-            }
+            Some(made) => self.decide(item.with(&made))?.owned(),
         };
         self.verdicts.push(verdict);
         Ok(())
@@ -117,9 +122,24 @@ impl<'a, 'h> Judge<'a, 'h> {
     {
         let raw = &self.body[item.range.clone()];
         match self.rules.judge(self.reading, item, raw, self.is_utf8) {
-            Ok((event, _)) => self.accept(event),
-            Err(unfit) => self.reject(unfit.event, unfit.reason, unfit.errors, raw),
+            Ok((event, schema)) => match self.clean(&event, schema) {
+                None => self.accept(event),
+                Some(clean) => Ok(self.accept(event.with(&clean))?.owned()),
+            },
+            Err(unfit) => {
+                let privacy = &self.rules.privacy;
+                let kept = privacy.rejected(self.reading, self.protocol, &unfit, raw);
+                self.reject(unfit.event, unfit.reason, unfit.errors, &kept)
+            }
         }
+    }
+
+    /// The event's data without what nobody is to see, where it has something of that.
+    fn clean(&self, event: &Event<'_>, schema: &Schema) -> Option<String> {
+        let Data::Json(data) = event.data else {
+            return None;
+        };
+        self.rules.privacy.accepted(self.reading, schema, data)
     }
 
     fn accept<'e>(&mut self, mut event: Event<'e>) -> Result<Verdict<'e>, Error>
@@ -173,7 +193,7 @@ impl<'a, 'h> Judge<'a, 'h> {
         event: Event<'e>,
         reason: Reason,
         errors: Vec<Violation>,
-        raw: &[u8],
+        kept: &Kept<'_>,
     ) -> Result<Verdict<'e>, Error> {
         let id = if event.id.is_empty() {
             Cow::Owned(self.ids.next())
@@ -195,7 +215,8 @@ impl<'a, 'h> Judge<'a, 'h> {
             rejected_id: Some(&id),
             rejected_source: Some(&*event.source).filter(|text| !text.is_empty()),
             form: form.as_deref(),
-            payload: raw,
+            payload: &kept.payload,
+            protected: &kept.protected,
         }
         .write(&mut self.buffer);
         let end = self.buffer.len();

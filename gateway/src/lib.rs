@@ -16,6 +16,7 @@ mod drain;
 mod ids;
 mod judge;
 pub mod metrics;
+pub mod privacy;
 mod protocol;
 mod reply;
 mod rules;
@@ -25,6 +26,7 @@ pub mod template;
 
 pub use collect::Collector;
 pub use config::Config;
+pub use privacy::Privacy;
 pub use server::{Error, Gateway, Parts, Topics};
 pub use sources::SharedSources;
 pub use template::Template;

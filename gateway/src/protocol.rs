@@ -22,12 +22,16 @@ pub(crate) mod native;
 mod query;
 mod segment;
 mod segment_message;
-mod snowplow;
+pub(crate) mod snowplow;
 pub(crate) mod split;
 mod text;
 mod webhook;
 
 pub(crate) use self::{split::Item, text::Text};
+
+/// Names of protocols whose rejected events are more than data, or go by other names.
+pub(crate) const SEGMENT: &str = "segment";
+pub(crate) const SNOWPLOW: &str = "snowplow";
 
 /// Every protocol that is served.
 pub(crate) const ALL: [&dyn Protocol; 4] = [
@@ -211,6 +215,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) source: &'a Source,
     /// Microseconds since the epoch; when the request was received.
     pub(crate) received_micros: i64,
+    /// Places whose values were dropped, hashed or masked before: of an event that is judged again.
+    pub(crate) done: &'a [String],
 }
 
 /// What bounds an event.

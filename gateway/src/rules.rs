@@ -1,6 +1,6 @@
 //! Whether an event is taken: the rules that hold for an event when it comes in, and when it is judged again.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use headgate_schemas::{
     event::{Data, Event, Reason, Violation, reserved},
@@ -9,6 +9,7 @@ use headgate_schemas::{
 
 use crate::{
     config::Config,
+    privacy::Privacy,
     protocol::{
         self, attribute_fault,
         draft::Draft,
@@ -20,6 +21,7 @@ use crate::{
 pub(crate) struct Rules {
     pub(crate) events_max: u32,
     event_bytes_max: usize,
+    pub(crate) privacy: Arc<Privacy>,
 }
 
 /// An event that is not taken.
@@ -31,10 +33,11 @@ pub(crate) struct Unfit<'a> {
 }
 
 impl Rules {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, privacy: Arc<Privacy>) -> Self {
         Self {
             events_max: config.limits.batch_events_max,
             event_bytes_max: usize::try_from(config.limits.event_bytes_max).unwrap_or(usize::MAX),
+            privacy,
         }
     }
 
@@ -129,7 +132,10 @@ fn held_against<'a>(
     data: &str,
 ) -> Result<&'a Schema, (Reason, Vec<Violation>)> {
     let protocol::Rules {
-        bounds, schemas, ..
+        bounds,
+        schemas,
+        done,
+        ..
     } = reading;
     let found = schemas.resolve(&event.kind, event.dataschema.as_deref());
     let schema = found.map_err(|unknown| {
@@ -139,7 +145,8 @@ fn held_against<'a>(
             vec![attribute_fault(name, name, unknown.to_string())],
         )
     })?;
-    schema.check(data, bounds.depth_max).map_err(|errors| {
+    let checked = schema.check_again(data, bounds.depth_max, done);
+    checked.map_err(|errors| {
         let too_deep = errors.iter().any(|error| error.keyword == "depth");
         let reason = if too_deep {
             Reason::Malformed

@@ -18,6 +18,7 @@ use crate::{
     config::Config,
     connection::{self, Shared},
     drain::Drain,
+    privacy::Privacy,
     sources::SharedSources,
     template::Template,
 };
@@ -35,6 +36,8 @@ pub struct Parts {
     pub schemas: Arc<SharedRegistry>,
     /// Who may send; reloads take effect with the next request.
     pub sources: Arc<SharedSources>,
+    /// Hides what schemas say that nobody is to see. It has what the schemas need ([`Privacy::check`]).
+    pub privacy: Arc<Privacy>,
     /// The names of the topics written to.
     pub topics: Topics,
     /// Where the gateway's metrics are registered, and what `/metrics` shows.

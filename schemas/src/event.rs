@@ -85,6 +85,18 @@ pub struct Event<'a> {
     pub data: Data<'a>,
 }
 
+impl<'a> Event<'a> {
+    /// The same with other data.
+    pub fn with<'d>(self, data: &'d str) -> Event<'d>
+    where
+        'a: 'd,
+    {
+        let mut event: Event<'d> = self;
+        event.data = Data::Json(data);
+        event
+    }
+}
+
 impl Event<'_> {
     /// Whose event this is: the user, else the anonymous user, else the subject, else the event's own id. The
     /// partition key of the stream's record.

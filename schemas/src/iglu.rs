@@ -73,6 +73,17 @@ impl Iglu {
             .filter_map(|(name, schema)| Some((name.as_str(), schema.privacy.as_ref()?)))
     }
 
+    /// Every annotated place, with its schema's name and `#` before it.
+    pub fn places(&self) -> Vec<String> {
+        let of = |(name, plan): (&str, &Plan)| -> Vec<String> {
+            let places = plan.places().iter();
+            places
+                .map(|place| format!("{name}#{}", place.path))
+                .collect()
+        };
+        self.plans().flat_map(of).collect()
+    }
+
     /// The annotations `x-pii` of the schema of exactly this name.
     pub fn privacy(&self, name: &str) -> Option<&Plan> {
         self.schemas.get(name)?.privacy.as_ref()

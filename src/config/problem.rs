@@ -47,7 +47,8 @@ impl Problem {
 
 /// Whether nobody's log should have the value of that key.
 pub(super) fn secret(path: &[String]) -> bool {
-    matches!(path, [section, _, key] if section == "sources" && key == "keys")
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    matches!(path[..], ["sources", _, "keys"] | ["privacy", "hash_key"])
 }
 
 impl fmt::Display for Problem {
@@ -84,7 +85,12 @@ pub(crate) fn judge<C: DeserializeOwned>(setting: &mut Setting) -> Option<Proble
         }
         setting.value = typed;
     }
-    Some(Problem::rule(setting.key(), Some(setting), reason(&error)))
+    let reason = match secret(&setting.path) {
+        // The message may repeat the value.
+        true => "is not of the right type".to_owned(),
+        false => reason(&error),
+    };
+    Some(Problem::rule(setting.key(), Some(setting), reason))
 }
 
 /// Tables in which settings stand without one that they need.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use headgate_gateway::admin::{self, AdminState, Check};
-use headgate_gateway::{Gateway, SharedSources, clock};
+use headgate_gateway::{Gateway, Privacy, SharedSources, clock};
 use headgate_schemas::registry::SharedRegistry;
 use headgate_sink::store::Store;
 use headgate_sink::warehouse::Loader;
@@ -60,7 +60,16 @@ impl Opened {
         let sources = SharedSources::new(&config.sources, &config.gateway.source_default);
         let sources = Arc::new(sources);
         let source = Source::of(config);
-        let schemas = Arc::new(SharedRegistry::new(source.load()?));
+        let loaded_schemas = source.load()?;
+        let privacy = match role.takes() {
+            true => {
+                let privacy = Privacy::open(&config.privacy)?;
+                privacy.check(&loaded_schemas)?;
+                Arc::new(privacy)
+            }
+            false => Arc::default(),
+        };
+        let schemas = Arc::new(SharedRegistry::new(loaded_schemas));
         let registry = Registry::new();
         let metrics = Metrics::new(&registry)?;
         metrics.schemas_loaded(schemas.load().schemas().count());
@@ -87,6 +96,7 @@ impl Opened {
                     notes,
                     schemas: Arc::clone(&schemas),
                     sources: Arc::clone(&sources),
+                    privacy: Arc::clone(&privacy),
                     topics,
                     registry,
                     checks: Vec::new(),
@@ -106,6 +116,7 @@ impl Opened {
         };
         let known = role.takes().then(|| Known {
             sources,
+            privacy,
             loaded: Arc::clone(loaded),
         });
         let reloader = Reloader::new(

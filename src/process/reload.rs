@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use headgate_gateway::SharedSources;
+use headgate_gateway::{Privacy, SharedSources};
 use headgate_schemas::registry::{SharedRegistry, Summary};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::Signal;
@@ -23,6 +23,8 @@ const SETTLES_MAX: u32 = 20;
 /// The sources, and the configuration that they are read again from.
 pub(crate) struct Known {
     pub(crate) sources: Arc<SharedSources>,
+    /// What hides values, and must be able to as new schemas say.
+    pub(crate) privacy: Arc<Privacy>,
     pub(crate) loaded: Arc<Loaded>,
 }
 
@@ -133,7 +135,15 @@ impl Reloader {
         }
         let schemas = Arc::clone(&self.schemas);
         // Compiling a large set takes long enough to hold up requests on the same thread.
-        let reload = move || source.load().map(|new| schemas.replace(new));
+        let privacy = self.known.as_ref().map(|known| Arc::clone(&known.privacy));
+        let reload = move || {
+            let new = source
+                .load()
+                .map_err(|refused| refused.errors.to_string())?;
+            let checked = privacy.map_or(Ok(()), |privacy| privacy.check(&new));
+            checked.map_err(|refused| refused.to_string())?;
+            Ok::<_, String>(schemas.replace(new))
+        };
         let reloaded = tokio::task::spawn_blocking(reload).await;
         match reloaded {
             Ok(Ok(summary)) => {
@@ -149,8 +159,7 @@ impl Reloader {
             }
             Ok(Err(refused)) => {
                 self.metrics.schemas_refused();
-                let errors = refused.errors;
-                tracing::error!("new schemas refused, the old ones stay:\n{errors}");
+                tracing::error!("new schemas refused, the old ones stay:\n{refused}");
             }
             Err(panic) => {
                 self.metrics.schemas_refused();

@@ -34,6 +34,9 @@ const DELIVERY_BYTES_MAX: usize = 1 << 20;
 /// Left in place because its bytes are not the whole event.
 const PARTIAL: &str = "partial";
 
+/// Left in place because its bytes were not kept.
+const WITHHELD: &str = "withheld";
+
 /// The commit log of all replays of bad events.
 pub(crate) fn stream() -> StreamId {
     StreamId {
@@ -207,6 +210,7 @@ impl Run {
         }
         let received = received(row);
         let sent = row.sent_micros.map(date_time);
+        let protected = making::protected(row, &self.schemas);
         let rejected = again::Rejected {
             payload: &row.payload,
             kind: row.kind,
@@ -215,6 +219,7 @@ impl Run {
             receivedtime: &received,
             senttime: sent.as_deref(),
             form: row.form,
+            protected: &protected,
         };
         let left = match self.again.judge(&self.schemas, &rejected) {
             Verdict::Valid(valid) => {
@@ -225,6 +230,7 @@ impl Run {
             }
             Verdict::Invalid { reason, .. } => reason.as_str(),
             Verdict::Partial => PARTIAL,
+            Verdict::Withheld => WITHHELD,
         };
         self.tracker
             .count(|counts| *counts.left.entry(left).or_default() += 1);

@@ -67,6 +67,7 @@ mod tests {
             origin: Some("/app"),
             payload: b"{}".as_slice().into(),
             form: None,
+            protected: Vec::new(),
             sent_micros: None,
         }
     }

@@ -19,7 +19,7 @@ use crate::lake::LandedFile;
 const BATCH_ROWS: usize = 64;
 
 /// The columns that a replay needs.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "event_id",
     "source",
     "received_at",
@@ -31,6 +31,7 @@ const COLUMNS: [&str; 11] = [
     "payload_base64",
     "payload_form",
     "sent_at",
+    "payload_protected",
 ];
 
 /// A bad event as it landed.
@@ -51,6 +52,8 @@ pub(crate) struct Row<'a> {
     pub(crate) payload: Cow<'a, [u8]>,
     /// How it is to be read, where it is not an event in CloudEvents' JSON format.
     pub(crate) form: Option<&'a str>,
+    /// Places whose values were hidden when it was kept.
+    pub(crate) protected: Vec<String>,
     /// When the client sent it, by its own clock.
     pub(crate) sent_micros: Option<i64>,
 }
@@ -132,6 +135,10 @@ impl<'b> Rows<'b> {
             origin: text(6),
             payload,
             form: text(9),
+            protected: match text(11) {
+                Some(places) => serde_json::from_str(places).context("payload_protected")?,
+                None => Vec::new(),
+            },
             sent_micros: times(10)
                 .filter(|times| times.is_valid(at))
                 .map(|times| times.value(at)),

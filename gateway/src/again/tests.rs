@@ -20,11 +20,13 @@ fn rejected(payload: &[u8]) -> Rejected<'_> {
         receivedtime: "2026-11-22T20:07:55.000001Z",
         senttime: None,
         form: None,
+        protected: &[],
     }
 }
 
 fn judge(rejected: &Rejected<'_>) -> Verdict {
-    Again::new(&Config::default(), &sources::Config::new()).judge(&registry(), rejected)
+    Again::new(&Config::default(), &sources::Config::new(), Arc::default())
+        .judge(&registry(), rejected)
 }
 
 fn valid_now(rejected: &Rejected<'_>) -> Valid {
@@ -166,7 +168,11 @@ fn a_message_of_an_sdk_is_read_again_by_its_protocol_and_its_clock_corrected_as_
         Registry::from_files(files.into_iter()).unwrap()
     };
     let strict = r#"{"web": {"keys": ["key-of-web"], "policy": "strict"}}"#;
-    let again = Again::new(&Config::default(), &serde_json::from_str(strict).unwrap());
+    let again = Again::new(
+        &Config::default(),
+        &serde_json::from_str(strict).unwrap(),
+        Arc::default(),
+    );
     let rejected = Rejected {
         source_default: "web",
         senttime: Some("2026-11-22T19:07:55.000001Z"),

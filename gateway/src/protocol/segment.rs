@@ -34,7 +34,7 @@ const SETTINGS_PATH: (&str, &str) = ("/v1/projects/", "/settings");
 
 impl Protocol for Segment {
     fn name(&self) -> &'static str {
-        "segment"
+        super::SEGMENT
     }
 
     fn endpoint(&self, path: &str) -> Option<Endpoint> {

@@ -17,8 +17,11 @@ mod described;
 mod element;
 mod entities;
 mod fields;
+mod hide;
 mod payload;
 mod row;
+
+pub(crate) use self::hide::hide;
 
 /// Snowplow's trackers.
 pub(crate) struct Snowplow;
@@ -37,7 +40,7 @@ const CROSS_DOMAIN: &str = "<?xml version=\"1.0\"?>\n<cross-domain-policy>\n  \
 
 impl Protocol for Snowplow {
     fn name(&self) -> &'static str {
-        "snowplow"
+        super::SNOWPLOW
     }
 
     fn endpoint(&self, path: &str) -> Option<Endpoint> {

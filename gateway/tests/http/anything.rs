@@ -47,6 +47,7 @@ proptest! {
             writer: memory.writer(),
             schemas: Arc::new(SharedRegistry::new(Registry::empty().unwrap())),
             sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+            privacy: Default::default(),
             topics: topics.clone(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),

@@ -66,6 +66,7 @@ async fn an_address_in_use_is_an_error_that_names_key_and_address() {
             writer: Memory::new(1).writer(),
             schemas: SharedRegistry::new(Registry::empty().unwrap()).into(),
             sources: SharedSources::new(&sources::Config::new(), "/headgate").into(),
+            privacy: Default::default(),
             topics: Topics::default(),
             registry: prometheus::Registry::new(),
             checks: Vec::new(),

@@ -9,6 +9,7 @@ mod lifecycle;
 mod limits;
 mod modes;
 mod parking;
+mod privacy;
 mod segment;
 mod snowplow;
 mod sources;

@@ -78,6 +78,7 @@ pub(crate) fn start_with(
         writer: memory.writer(),
         schemas: Arc::new(SharedRegistry::new(schemas)),
         sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+        privacy: Default::default(),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
         checks: Vec::new(),

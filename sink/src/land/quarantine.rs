@@ -47,6 +47,7 @@ impl Quarantine {
             senttime: None,
             form: None,
             payload: record,
+            protected: &[],
         }
         .write(&mut event);
         self.events.push(event.into());

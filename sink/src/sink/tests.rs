@@ -350,6 +350,7 @@ async fn what_cannot_be_a_row_lands_beside_bad_events_of_the_same_batch_and_hour
         senttime: None,
         form: None,
         payload: b"{}",
+        protected: &[],
     }
     .write(&mut rejected);
     world.append(vec![broken, rejected, event(1)]).await;

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use headgate_gateway::again::Valid;
+use headgate_gateway::privacy::hidden;
 use headgate_schemas::event::{Event, Replayed};
 use headgate_schemas::format::write_date_time;
+use headgate_schemas::registry::Registry;
 use headgate_sink::QUARANTINE_SOURCE;
 
 use super::super::rows::Row;
@@ -47,6 +49,17 @@ pub(super) fn received(row: &Row<'_>) -> String {
         }
     }
     date_time(row.received_micros)
+}
+
+/// Where values of a row's payload were hidden before: as the row says, or as the gateway does that took the event which
+/// the sink could not land.
+pub(super) fn protected(row: &Row<'_>, schemas: &Registry) -> Vec<String> {
+    if row.source == QUARANTINE_SOURCE {
+        let text = std::str::from_utf8(&row.payload).unwrap_or_default();
+        let envelope = Event::read(text, u32::MAX - 1);
+        return envelope.map_or_else(|_| Vec::new(), |event| hidden(schemas, &event));
+    }
+    row.protected.clone()
 }
 
 pub(super) fn date_time(micros: i64) -> String {

@@ -184,13 +184,18 @@ impl World {
             senttime: None,
             form: None,
             payload: payload.as_bytes(),
+            protected: &[],
         }
         .write(&mut record);
         record.into()
     }
 
     async fn begin(&self, store: Arc<dyn Store>, filter: Filter) -> Run {
-        let again = Again::new(&headgate_gateway::Config::default(), &Default::default());
+        let again = Again::new(
+            &headgate_gateway::Config::default(),
+            &Default::default(),
+            Arc::default(),
+        );
         let clock: Clock = Arc::new(|| NOW_MICROS);
         let run = Run::begin(store, registry(), again, filter, clock, 1_000);
         run.await.expect("it begins")
@@ -384,7 +389,11 @@ async fn of_two_replays_begun_at_once_one_ends_and_nothing_is_double() {
 async fn more_replayed_events_than_may_be_held_are_an_error_that_says_what_to_do() {
     let world = World::new().await;
     world.replay(Filter::default()).await;
-    let again = Again::new(&headgate_gateway::Config::default(), &Default::default());
+    let again = Again::new(
+        &headgate_gateway::Config::default(),
+        &Default::default(),
+        Arc::default(),
+    );
     let clock: Clock = Arc::new(|| NOW_MICROS);
     let begun = Run::begin(
         world.store(),

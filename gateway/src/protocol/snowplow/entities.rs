@@ -42,6 +42,13 @@ pub(super) fn check(
     }
 }
 
+/// Places of that schema's data whose values were hidden before.
+fn done(rules: &Rules<'_>, schema: &str) -> Vec<String> {
+    let places = rules.done.iter();
+    let own = places.filter_map(|place| place.strip_prefix(schema)?.strip_prefix('#'));
+    own.map(str::to_owned).collect()
+}
+
 struct Checking<'r, 'd, 'a, 'e> {
     rules: &'r Rules<'a>,
     draft: &'d mut Draft<'e>,
@@ -80,10 +87,11 @@ impl Checking<'_, '_, '_, '_> {
 
     fn against(&mut self, schema: &str, data: &str, at: &str) {
         let rules = self.rules;
-        let checked = rules
-            .schemas
-            .iglu()
-            .check(schema, data, rules.bounds.depth_max);
+        let checked =
+            rules
+                .schemas
+                .iglu()
+                .check(schema, data, rules.bounds.depth_max, &done(rules, schema));
         match checked {
             Some(Ok(())) => {}
             Some(Err(found)) => {

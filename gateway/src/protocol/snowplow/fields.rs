@@ -65,6 +65,19 @@ pub(super) struct Field {
     pub(super) kind: Kind,
 }
 
+impl Field {
+    /// The fields that are made of the parameter.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let (second, parts) = match self.kind {
+            Kind::Size(second) => (Some(second), &[][..]),
+            Kind::Address(parts) => (None, &parts[..]),
+            _ => (None, &[][..]),
+        };
+        let parts = parts.iter().copied();
+        std::iter::once(self.name).chain(second).chain(parts)
+    }
+}
+
 const fn field(parameter: &'static str, name: &'static str, kind: Kind) -> Field {
     Field {
         parameter,

@@ -22,6 +22,7 @@ fn ranges(text: &str, framing: Framing) -> Result<Vec<Range<usize>>, Error> {
         schemas: &schemas,
         source: &source,
         received_micros: 0,
+        done: &[],
     };
     let mut split = Split::new(text, framing)?;
     let mut ranges = Vec::new();
