@@ -286,6 +286,28 @@ fn passwords_of_kafka_are_not_printed() {
 }
 
 #[test]
+fn the_key_of_hashes_is_not_printed_whether_it_is_right_or_wrong() {
+    let right = "hunter2 and as much as it takes to be a key";
+    let toml = format!("[privacy]\nhash_key = '{right}'\nwithhold = 'unknown'\n");
+    let loaded = loading(&toml, &[], vec![]).expect("valid");
+    let printed = effective(&loaded);
+    assert!(printed.contains("hash_key = \"(not shown)\""), "{printed}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+    assert!(!format!("{loaded:?}").contains("hunter2"), "{loaded:?}");
+    for wrong in ["'hunter2'", "['hunter2']", "{ a = 'hunter2' }"] {
+        let told = loading(&format!("[privacy]\nhash_key = {wrong}\n"), &[], vec![]);
+        let told = told.expect_err("refused");
+        assert!(
+            told.contains("hash_key") && !told.contains("hunter2"),
+            "{told}"
+        );
+    }
+    let variable = [("HEADGATE__PRIVACY__HASH_KEY", "hunter2")];
+    let told = loading("", &variable, vec![]).expect_err("refused");
+    assert!(told.contains("32") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn topics_and_their_template_are_judged() {
     let problems = |stream: &str| {
         let toml = format!("[kafka]\nbootstrap_servers = ['a:1']\n[stream]\n{stream}\n");
