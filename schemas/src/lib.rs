@@ -6,6 +6,7 @@ pub mod evolve;
 mod expand;
 pub mod format;
 pub mod iglu;
+pub mod infer;
 pub mod landing;
 pub mod names;
 mod pattern;
