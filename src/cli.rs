@@ -442,6 +442,8 @@ pub(crate) enum Schemas {
         #[arg(long, default_value = "public")]
         schema: String,
     },
+    /// Proposes schemas for track calls that landed without one, with what each field was seen as on stderr
+    Infer(crate::schemas::infer::Arguments),
     /// Validates JSON instances, one a line: one JSON verdict a line; exits 1 if any is invalid, 2 if the schema is
     /// refused
     Validate {

@@ -136,7 +136,10 @@ fn run(cli: Cli) -> Result<u8> {
                 .block_on(bench::run(&args, &loaded.config, file))
                 .map(|()| 0)
         }
-        Command::Schemas(command) => schemas::run(command, &loaded.config),
+        Command::Schemas(command) => {
+            log_to_stderr("warn")?;
+            runtime()?.block_on(schemas::run(command, &loaded.config))
+        }
         Command::Config(command) => configuration(&command, &loaded),
         Command::Docs(_) | Command::Version => Ok(0),
     }

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod ddl;
+pub(crate) mod infer;
 mod validate;
 
 use std::io::{self, Write};
@@ -79,10 +80,11 @@ pub(crate) struct Refused {
 ///
 /// # Errors
 /// What was asked for is not there, or cannot be read or written.
-pub(crate) fn run(command: cli::Schemas, config: &Config) -> Result<u8> {
+pub(crate) async fn run(command: cli::Schemas, config: &Config) -> Result<u8> {
     let source = Source::of(config);
     let mut out = io::BufWriter::new(io::stdout());
     let code = match command {
+        cli::Schemas::Infer(arguments) => return Box::pin(infer::run(&arguments, config)).await,
         cli::Schemas::List => list(&source.load()?, &mut out),
         cli::Schemas::Show { name } => show(find(&source.load()?, &name)?, &mut out),
         cli::Schemas::Check { against } => check(&source, against, &mut out),

@@ -48,7 +48,10 @@ impl Problem {
 /// Whether nobody's log should have the value of that key.
 pub(super) fn secret(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    matches!(path[..], ["sources", _, "keys"] | ["privacy", "hash_key"])
+    matches!(
+        path[..],
+        ["sources", _, "keys"] | ["privacy", "hash_key", ..]
+    )
 }
 
 impl fmt::Display for Problem {

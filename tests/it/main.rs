@@ -15,6 +15,7 @@ mod ingest;
 mod kill;
 mod kinesis;
 mod mount;
+mod privacy;
 mod query;
 mod readers;
 mod reload;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{catalogue, headgate, run_with_input, stderr, stdout};
+use crate::harness::{Site, catalogue, headgate, request, run_with_input, stderr, stdout};
 
 fn verdicts(text: &str) -> Vec<Value> {
     text.lines()
@@ -303,4 +303,135 @@ fn a_key_of_redshift_that_is_no_column_refuses_the_set() {
         let told = stream(&output);
         assert!(told.contains(place), "{told}");
     }
+}
+
+#[test]
+fn schemas_are_inferred_from_lines_and_accept_them() {
+    let lines = "{\"id\":\"a\",\"n\":1,\"at\":\"2026-11-22T20:07:55Z\"}\n\n{\"id\":\"b\",\"n\":1.5,\"at\":\"2026-11-22T20:07:55Z\",\"x\":[{\"y\":null}]}\nno\n";
+    let dir = TempDir::new().expect("a directory");
+    let out = dir.path().join("events");
+    let infer = |more: &[&str]| {
+        let arguments = [
+            "schemas",
+            "infer",
+            "--from",
+            "-",
+            "--name",
+            "com.example.Thing",
+        ];
+        run_with_input(headgate().args(arguments).args(more), lines)
+    };
+    let printed = infer(&[]);
+    assert_eq!(printed.status.code(), Some(0), "{}", stderr(&printed));
+    let schema: Value = serde_json::from_str(&stdout(&printed)).expect("a schema");
+    assert_eq!(schema["required"], json!(["id", "n", "at"]));
+    assert_eq!(schema["properties"]["n"]["type"], "number");
+    assert_eq!(schema["properties"]["at"]["format"], "date-time");
+    let told = stderr(&printed);
+    assert!(
+        told.contains("/n: in 2 of 2 (number 2)") && told.contains("1 more are no JSON objects"),
+        "{told}"
+    );
+
+    let out_dir = out.to_str().expect("text");
+    assert_eq!(infer(&["--out", out_dir]).status.code(), Some(0));
+    let file = out.join("com.example.Thing/1.json");
+    let verdicts = verdicts(&stdout(&validate(&file, lines)));
+    let valid: Vec<&Value> = verdicts.iter().map(|verdict| &verdict["valid"]).collect();
+    assert_eq!(
+        valid,
+        [&json!(true), &json!(false), &json!(true), &json!(false)],
+        "the blank line and `no` are not"
+    );
+    let check = headgate()
+        .args(["schemas", "check"])
+        .env("HEADGATE__SCHEMAS__DIR", &out)
+        .output()
+        .expect("it runs");
+    assert_eq!(check.status.code(), Some(0), "{}", stdout(&check));
+    let again = infer(&["--out", out_dir]);
+    assert!(
+        again.status.code() != Some(0) && stderr(&again).contains("there already"),
+        "{}",
+        stderr(&again)
+    );
+}
+
+#[test]
+fn captured_track_calls_get_a_schema_that_takes_them_from_then_on() {
+    let site = Site::new();
+    let up = site.up();
+    let call = |event: &str, id: &str, properties: Value| json!({ "type": "track", "event": event, "messageId": id, "userId": "u", "properties": properties });
+    let calls = [
+        call(
+            "Seat Taken",
+            "a",
+            json!({ "seat": 7, "row": "B", "at": "2026-11-22T20:07:55Z" }),
+        ),
+        call(
+            "seat_taken",
+            "b",
+            json!({ "seat": 8, "row": null, "at": "2026-11-22T20:07:56Z", "tags": ["x"] }),
+        ),
+        call("Other", "c", json!({ "o": true })),
+    ];
+    for call in &calls {
+        let body = call.to_string();
+        let reply =
+            request(up.gateway, "POST", "/v1/track", &[], body.as_bytes()).expect("a reply");
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    site.wait_for_rows("tracks", 3);
+    let dir = TempDir::new().expect("a directory");
+    let infer = |arguments: &[&str]| {
+        let mut command = site.command();
+        command
+            .args(["schemas", "infer"])
+            .args(arguments)
+            .output()
+            .expect("it runs")
+    };
+    let both = infer(&[]);
+    let both: Value = serde_json::from_str(&stdout(&both)).expect("both schemas");
+    assert!(
+        both["other/1.json"].is_object() && both["seat_taken/1.json"].is_object(),
+        "{both}"
+    );
+    let none = infer(&["--until", "2020-01-01"]);
+    assert_eq!(none.status.code(), Some(1), "{}", stderr(&none));
+    let few = infer(&["--events-max", "1"]);
+    assert!(
+        stderr(&few).contains("only the first 1 events"),
+        "{}",
+        stderr(&few)
+    );
+    let out = dir.path().to_str().expect("text");
+    let one = infer(&[
+        "--event",
+        "Seat Taken",
+        "--since",
+        "2020-01-01",
+        "--out",
+        out,
+    ]);
+    assert_eq!(one.status.code(), Some(0), "{}", stderr(&one));
+    assert!(
+        stderr(&one).contains("/seat: in 2 of 2 (integer 2)"),
+        "{}",
+        stderr(&one)
+    );
+    let file = dir.path().join("seat_taken/1.json");
+    let schema: Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("written")).expect("JSON");
+    assert_eq!(
+        (&schema["x-track"], &schema["required"]),
+        (&json!(true), &json!(["seat", "row", "at"]))
+    );
+    let mut check = headgate();
+    check
+        .args(["schemas", "validate", "seat_taken/1"])
+        .env("HEADGATE__SCHEMAS__DIR", dir.path());
+    let lines = format!("{}\n{}\n", calls[0], calls[1]);
+    let output = run_with_input(&mut check, &lines);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
 }
