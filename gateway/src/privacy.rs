@@ -5,7 +5,7 @@ use std::{fmt, fs, io, path::PathBuf};
 
 use headgate_schemas::{
     event::Event,
-    privacy::Apply,
+    privacy::{Apply, Fate, Hasher},
     registry::Registry,
     schema::Schema,
     sdk::SNOWPLOW_EVENT,
@@ -209,7 +209,7 @@ impl Privacy {
                     "contexts" if own.is_none() => described.all(apply, cursor),
                     _ => return apply.member(own, name, cursor),
                 }
-                .map(|()| headgate_schemas::privacy::Fate::Kept)
+                .map(|()| Fate::Kept)
             }),
             _ => plan
                 .as_ref()
@@ -234,7 +234,7 @@ impl Privacy {
     }
 
     /// Without a key values are masked: [`Privacy::check`] was not asked, as in a test.
-    fn hasher<'h>(&self, hash: &'h dyn Fn(&[u8]) -> String) -> Option<&'h dyn Fn(&[u8]) -> String> {
+    fn hasher<'h>(&self, hash: &'h dyn Fn(&[u8]) -> String) -> Hasher<'h> {
         self.key.is_some().then_some(hash)
     }
 }

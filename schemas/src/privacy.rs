@@ -13,7 +13,7 @@ mod extra;
 mod find;
 mod plan;
 
-pub use apply::{Apply, Fate, MASK};
+pub use apply::{Apply, Fate, Hasher, MASK};
 pub(crate) use conceal::{conceal, forgive};
 pub(crate) use extra::{Extra, not_text, reserved};
 pub use plan::{Place, Plan};

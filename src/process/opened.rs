@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use headgate_gateway::admin::{self, AdminState, Check};
 use headgate_gateway::{Gateway, Privacy, SharedSources, clock};
-use headgate_schemas::registry::SharedRegistry;
+use headgate_schemas::registry::{Registry as Schemas, SharedRegistry};
 use headgate_sink::store::Store;
 use headgate_sink::warehouse::Loader;
 use headgate_sink::{Health, Sink};
@@ -61,14 +61,7 @@ impl Opened {
         let sources = Arc::new(sources);
         let source = Source::of(config);
         let loaded_schemas = source.load()?;
-        let privacy = match role.takes() {
-            true => {
-                let privacy = Privacy::open(&config.privacy)?;
-                privacy.check(&loaded_schemas)?;
-                Arc::new(privacy)
-            }
-            false => Arc::default(),
-        };
+        let privacy = privacy(config, role, &loaded_schemas)?;
         let schemas = Arc::new(SharedRegistry::new(loaded_schemas));
         let registry = Registry::new();
         let metrics = Metrics::new(&registry)?;
@@ -206,6 +199,16 @@ impl Opened {
             stops,
         }
     }
+}
+
+/// What hides values, fit for the schemas; where nothing is taken nothing is hidden.
+fn privacy(config: &Config, role: Role, schemas: &Schemas) -> Result<Arc<Privacy>> {
+    if !role.takes() {
+        return Ok(Arc::default());
+    }
+    let privacy = Privacy::open(&config.privacy)?;
+    privacy.check(schemas)?;
+    Ok(Arc::new(privacy))
 }
 
 async fn sink(

@@ -8,6 +8,9 @@ use crate::walk::{Cursor, Kind, Syntax};
 /// What stands for a value that is masked.
 pub const MASK: &str = "***";
 
+/// The hash of a value's text, [`HASH_CHARS`](super::HASH_CHARS) long. `None`: what is to be hashed is masked.
+pub type Hasher<'h> = Option<&'h dyn Fn(&[u8]) -> String>;
+
 /// What becomes of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -26,15 +29,14 @@ pub struct Apply<'a> {
     out: Vec<u8>,
     /// How much of the text is in `out`, or left out of it.
     copied: usize,
-    /// Hash of a value's text: 64 hexadecimal digits. `None`: what is to be hashed is masked.
-    hash: Option<&'a dyn Fn(&[u8]) -> String>,
+    hash: Hasher<'a>,
     /// The text may not be what its schema says.
     wrong: bool,
 }
 
 impl<'a> Apply<'a> {
     /// Of data that is what its schema says.
-    pub fn new(text: &'a str, hash: Option<&'a dyn Fn(&[u8]) -> String>) -> Self {
+    pub fn new(text: &'a str, hash: Hasher<'a>) -> Self {
         Self {
             text,
             out: Vec::new(),
@@ -46,7 +48,7 @@ impl<'a> Apply<'a> {
 
     /// Of data that need not be what its schema says: what stands where an object or array with annotated values is
     /// expected, and is none, is masked as a whole, for it may well have them in it.
-    pub fn to_wrong(text: &'a str, hash: Option<&'a dyn Fn(&[u8]) -> String>) -> Self {
+    pub fn to_wrong(text: &'a str, hash: Hasher<'a>) -> Self {
         Self {
             wrong: true,
             ..Self::new(text, hash)

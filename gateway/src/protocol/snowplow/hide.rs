@@ -3,15 +3,13 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use headgate_schemas::{
     event::write_string,
-    privacy::{Action, Apply, Fate, Plan},
+    privacy::{Action, Apply, Fate, Hasher, Plan},
     walk::{Cursor, Kind, Syntax},
 };
 
 use super::described::decode;
 use super::fields::{self, Code};
 use crate::privacy::Described;
-
-type Hasher<'h> = Option<&'h dyn Fn(&[u8]) -> String>;
 
 /// The event's text without them; `None`: there are none. The plan is of the event that is made of the parameters.
 pub(crate) fn hide(

@@ -68,7 +68,7 @@ pub(super) fn finish(
     let expanded = index
         .expand(source.document)
         .map_err(|error| vec![(String::new(), error.to_string())])?;
-    let mut shape = Shape::of(&expanded);
+    let shape = Shape::of(&expanded);
     if !matches!(shape.kind, ShapeKind::Object { .. }) || shape.nullable {
         let what = match described {
             Described::Track { .. } => "the properties of a track call",
@@ -85,39 +85,8 @@ pub(super) fn finish(
         true => Vec::new(),
         false => landing::problems(&expanded),
     };
-    let mut privacy = Plan::of(&expanded).unwrap_or_else(|wrong| {
-        problems.extend(wrong);
-        None
-    });
-    if let Some(plan) = &privacy {
-        plan.mark(&mut shape);
-    }
-    let (role, program, shape) = match described {
-        Described::Data { .. } => (schema::Role::Data, Ok(own), shape),
-        Described::Call { program, extra } => {
-            let not_text = extra.iter().flat_map(|plan| not_text(plan, &shape));
-            problems.extend(not_text.map(|path| {
-                let reason = "the built-in table's column is not of text: it can be dropped only";
-                (path, reason.to_owned())
-            }));
-            privacy = extra.clone();
-            (schema::Role::Call, program.as_ref(), shape)
-        }
-        Described::Track {
-            messages,
-            shape: message,
-            extra,
-        } => {
-            let of_properties = privacy.take().map(|plan| plan.under(sdk::PROPERTIES));
-            privacy = Plan::both(extra.as_ref(), of_properties.as_ref());
-            // Who has nothing to say may leave the properties out.
-            let [without, with] = messages;
-            let needed = own.check("{}", CHECK_DEPTH_MAX).is_err();
-            let program = if needed { with } else { without };
-            let shape = sdk::track_shape(message, shape);
-            (schema::Role::Track, program.as_ref(), shape)
-        }
-    };
+    let described = describe(own, described, (&expanded, shape), &mut problems);
+    let (role, program) = (described.role, described.program);
     let program = program.map_err(|refused| told(refused))?.clone();
     let (name, version) = (source.name, source.version);
     let table = table(&name, version, role, document).unwrap_or_else(|reason| {
@@ -128,22 +97,15 @@ pub(super) fn finish(
         problems.extend(wrong.into_iter().map(|w| (w.pointer, w.reason)));
         None
     });
-    if role != schema::Role::Track {
-        let reserved = privacy.iter().flat_map(|plan| reserved(&name, plan));
-        problems.extend(reserved.map(|member| {
-            let reason = "x-pii would promise too much here: the envelope has this value too";
-            (format!("/properties/{member}"), reason.to_owned())
-        }));
-    }
+    problems.extend(promised(&name, &described));
     if !problems.is_empty() {
         return Err(problems);
     }
     let dataschema = format!("{name}/{version}");
     let mut parts = vec![dataschema.clone(), expanded.to_string()];
-    if let Described::Call { extra, .. } | Described::Track { extra, .. } = described {
-        // Nothing is added where nothing is said: the fingerprints of such sets stay.
-        parts.extend(extra.as_ref().map(|plan| format!("{:?}", plan.places())));
-    }
+    // Nothing is added where nothing is said: the fingerprints of such sets stay.
+    let extra = described.extra.map(|plan| format!("{:?}", plan.places()));
+    parts.extend(extra);
     let fingerprint = fingerprint(parts);
     Ok(Schema {
         name,
@@ -153,12 +115,90 @@ pub(super) fn finish(
         redshift,
         document: document.clone(),
         expanded,
-        shape,
-        privacy,
+        shape: described.shape,
+        privacy: described.privacy,
         program,
         role,
         fingerprint,
     })
+}
+
+/// What a schema comes to.
+struct Meant<'a> {
+    role: schema::Role,
+    program: Result<&'a Program, &'a Vec<Refused>>,
+    shape: Shape,
+    privacy: Option<Plan>,
+    /// What the set says of it elsewhere.
+    extra: Option<&'a Plan>,
+}
+
+/// What is checked, which columns there are, and what is hidden.
+fn describe<'a>(
+    own: &'a Program,
+    described: &'a Described<'a>,
+    (expanded, mut shape): (&Value, Shape),
+    problems: &mut Vec<Problem>,
+) -> Meant<'a> {
+    let plan = Plan::of(expanded).unwrap_or_else(|wrong| {
+        problems.extend(wrong);
+        None
+    });
+    if let Some(plan) = &plan {
+        plan.mark(&mut shape);
+    }
+    match described {
+        Described::Data { .. } => Meant {
+            role: schema::Role::Data,
+            program: Ok(own),
+            shape,
+            privacy: plan,
+            extra: None,
+        },
+        Described::Call { program, extra } => {
+            let not_text = extra.iter().flat_map(|plan| not_text(plan, &shape));
+            problems.extend(not_text.map(|path| {
+                let reason = "the built-in table's column is not of text: it can be dropped only";
+                (path, reason.to_owned())
+            }));
+            Meant {
+                role: schema::Role::Call,
+                program: program.as_ref(),
+                shape,
+                privacy: extra.clone(),
+                extra: extra.as_ref(),
+            }
+        }
+        Described::Track {
+            messages,
+            shape: message,
+            extra,
+        } => {
+            // Who has nothing to say may leave the properties out.
+            let [without, with] = messages;
+            let needed = own.check("{}", CHECK_DEPTH_MAX).is_err();
+            let of_properties = plan.map(|plan| plan.under(sdk::PROPERTIES));
+            Meant {
+                role: schema::Role::Track,
+                program: if needed { with } else { without }.as_ref(),
+                shape: sdk::track_shape(message, shape),
+                privacy: Plan::both(extra.as_ref(), of_properties.as_ref()),
+                extra: extra.as_ref(),
+            }
+        }
+    }
+}
+
+/// Annotations of values that the envelope has too.
+fn promised(name: &str, meant: &Meant<'_>) -> Vec<Problem> {
+    let plan = meant.privacy.as_ref();
+    let plan = plan.filter(|_| meant.role != schema::Role::Track);
+    let reserved = plan.into_iter().flat_map(|plan| reserved(name, plan));
+    let told = |member: String| {
+        let reason = "x-pii would promise too much here: the envelope has this value too";
+        (format!("/properties/{member}"), reason.to_owned())
+    };
+    reserved.map(told).collect()
 }
 
 fn table(
