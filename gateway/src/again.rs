@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use headgate_schemas::{
-    event::{Data, Event, Reason, Violation, WITHHELD},
+    event::{Event, Reason, Violation, WITHHELD},
     format::date_time_micros,
     registry::Registry,
 };
@@ -141,13 +141,12 @@ impl Again {
         match judged {
             _ if rejected.kind.is_some() && is_utf8 && !read_then => Verdict::Partial,
             Ok(_) if !read_then => Verdict::Partial,
-            Ok((event, schema)) => {
-                let data = match event.data {
-                    Data::Json(data) => data,
-                    Data::Base64(_) | Data::None => "{}",
+            Ok((mut event, schema)) => {
+                let clean = self.rules.privacy.accepted(reading, schema, &mut event);
+                let event = match &clean {
+                    Some(clean) => event.with(clean),
+                    None => event,
                 };
-                let clean = self.rules.privacy.accepted(reading, schema, data);
-                let event = event.with(clean.as_deref().unwrap_or(data));
                 Verdict::Valid(valid(event, schema.table(), rejected))
             }
             Err(unfit) => {

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
-use headgate_schemas::event::{Data, Event, Reason, Rejected, Violation};
+use headgate_schemas::event::{Event, Reason, Rejected, Violation};
 use headgate_schemas::schema::Schema;
 use headgate_stream::log::{Record, Topic};
 
@@ -122,7 +122,7 @@ impl<'a, 'h> Judge<'a, 'h> {
     {
         let raw = &self.body[item.range.clone()];
         match self.rules.judge(self.reading, item, raw, self.is_utf8) {
-            Ok((event, schema)) => match self.clean(&event, schema) {
+            Ok((mut event, schema)) => match self.clean(&mut event, schema) {
                 None => self.accept(event),
                 Some(clean) => Ok(self.accept(event.with(&clean))?.owned()),
             },
@@ -135,11 +135,8 @@ impl<'a, 'h> Judge<'a, 'h> {
     }
 
     /// The event's data without what nobody is to see, where it has something of that.
-    fn clean(&self, event: &Event<'_>, schema: &Schema) -> Option<String> {
-        let Data::Json(data) = event.data else {
-            return None;
-        };
-        self.rules.privacy.accepted(self.reading, schema, data)
+    fn clean(&self, event: &mut Event<'_>, schema: &Schema) -> Option<String> {
+        self.rules.privacy.accepted(self.reading, schema, event)
     }
 
     fn accept<'e>(&mut self, mut event: Event<'e>) -> Result<Verdict<'e>, Error>

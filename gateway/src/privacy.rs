@@ -4,7 +4,7 @@
 use std::{fmt, fs, io, path::PathBuf};
 
 use headgate_schemas::{
-    event::Event,
+    event::{Data, Event},
     privacy::{Apply, Fate, Hasher},
     registry::Registry,
     schema::Schema,
@@ -26,6 +26,9 @@ pub(crate) use self::rejected::Kept;
 
 /// The shortest key, in bytes: as many as a hash has.
 pub const HASH_KEY_BYTES_MIN: usize = 32;
+
+/// The mask as a JSON text.
+const MASKED: &str = "\"***\"";
 
 /// The `[privacy]` section.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -183,18 +186,28 @@ impl Privacy {
         }
     }
 
-    /// An event's data without what nobody is to see; `None`: it may stay as it is.
+    /// An event's data without what nobody is to see; `None`: it may stay as it is. Attributes that are called like an
+    /// annotated property, and were most likely meant for the data, are masked.
     pub(crate) fn accepted(
         &self,
         reading: &protocol::Rules<'_>,
         schema: &Schema,
-        data: &str,
+        event: &mut Event<'_>,
     ) -> Option<String> {
         let iglu = reading.schemas.iglu();
         let describes = iglu.private() && schema.name() == SNOWPLOW_EVENT;
         if schema.privacy().is_none() && !describes {
             return None;
         }
+        if let Some(plan) = schema.privacy() {
+            let extensions = event.extensions.iter_mut();
+            for (_, value) in extensions.filter(|(name, _)| plan.concerns(name)) {
+                *value = MASKED;
+            }
+        }
+        let Data::Json(data) = event.data else {
+            return None;
+        };
         let plan = schema.privacy().and_then(|plan| plan.without(reading.done));
         let mut described = Described::new(iglu, reading.done);
         let hash = |value: &[u8]| self.hash(value);

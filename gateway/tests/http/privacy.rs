@@ -12,7 +12,7 @@ use headgate_gateway::{
     privacy, sources,
 };
 use headgate_schemas::{
-    event::BadEvent,
+    event::{BadEvent, Event},
     registry::{Registry, SharedRegistry},
 };
 use serde_json::{Value, json};
@@ -358,6 +358,59 @@ async fn a_trackers_rejected_event_is_hidden_within_its_base64() {
         !written(&gateway).to_lowercase().contains(SECRET),
         "{}",
         written(&gateway)
+    );
+}
+
+#[tokio::test]
+async fn an_attribute_that_was_meant_for_the_data_is_masked() {
+    let gateway = usual();
+    let body = json!({ "type": "signed_up", "people": "secret", "other": "told", "data": { "name": "x" } });
+    assert_eq!(gateway.post("", body.to_string()).await.status, 200);
+    let event = &gateway.events()[0];
+    assert_eq!(
+        (&event["people"], &event["other"]),
+        (&json!("***"), &json!("told"))
+    );
+}
+
+#[tokio::test]
+async fn a_taken_event_that_a_sink_could_not_land_is_not_hidden_twice() {
+    let gateway = usual();
+    let body =
+        json!({ "type": "signed_up", "id": "e", "data": { "name": "secret", "user": user() } });
+    assert_eq!(gateway.post("", body.to_string()).await.status, 200);
+    post_snowplow(&gateway, snowplow(user(), "https://x.example/")).await;
+    let schemas = schemas();
+    let again = Again::new(
+        &Config::default(),
+        &sources::Config::new(),
+        hider(privacy::Withhold::default()),
+    );
+    let event = gateway.events().remove(0);
+    let record = event.to_string();
+    let envelope = Event::read(&record, 64).unwrap();
+    let done = privacy::hidden(&schemas, &envelope);
+    assert_eq!(done.len(), 7, "{done:?}");
+    let verdict = again.judge(
+        &schemas,
+        &Rejected {
+            payload: record.as_bytes(),
+            kind: Some("signed_up"),
+            id: Some("e"),
+            source_default: "/s",
+            receivedtime: "2026-11-22T20:07:55Z",
+            senttime: None,
+            protected: &done,
+            form: None,
+        },
+    );
+    assert_eq!(data_of(verdict), event["data"]);
+    let record = gateway.events().remove(1).to_string();
+    let done = privacy::hidden(&schemas, &Event::read(&record, 64).unwrap());
+    let described = "iglu:com.example/person/jsonschema/1-0-0#/email".to_owned();
+    assert!(
+        done.contains(&described) && done.contains(&"/page_url".to_owned()),
+        "{done:?}"
     );
 }
 
