@@ -20,7 +20,7 @@ mod snapshot;
 mod spans;
 mod tail;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use headgate_stream::log::{Partition, Position, StreamId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -97,6 +97,20 @@ pub(crate) struct Record {
     /// The paths of files that `files` hold the rows of: they no longer count. Compactors' records alone have some.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) replaces: Vec<String>,
+    /// Events of the ranges that had landed before, and did not again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) duplicates: Vec<Duplicates>,
+}
+
+/// Events of a table and hour that had landed before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duplicates {
+    /// The table.
+    pub table: String,
+    /// The hour in which they were received again: hours since the epoch, UTC.
+    pub hour: i64,
+    /// How many they are.
+    pub events: u64,
 }
 
 /// A range of one partition: behind `follows`, up to and including `ends`.
@@ -127,6 +141,9 @@ pub struct Gap {
 pub(crate) struct Tail {
     pub(crate) partition: Partition,
     pub(crate) ends: Position,
+    /// The newest object that keeps ids of the partition's events. `docs/adr/0019-duplicates.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seen: Option<String>,
 }
 
 /// The commits since the last checkpoint was due, the record's own included.
@@ -175,6 +192,21 @@ pub struct File {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// The newest objects that keep ids of the partitions of a stream, which is given as `<stream>/<incarnation>`.
+pub(crate) async fn seen(store: &dyn Store, stream: &str) -> Result<BTreeSet<String>, Error> {
+    let log = format!("{COMMITS}{stream}/");
+    let newest = tail::newest(store, &log).await?;
+    if newest == 0 {
+        return Ok(BTreeSet::new());
+    }
+    let record = spans::record(store, &log, newest).await?;
+    Ok(record
+        .tails
+        .into_iter()
+        .filter_map(|tail| tail.seen)
+        .collect())
 }
 
 /// How far a partition of a stream has landed, by the stream's log.

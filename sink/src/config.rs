@@ -58,6 +58,12 @@ pub struct Config {
     /// How often files that no commit names, or that were replaced long enough ago, are looked for, in ms. Default
     /// 3,600,000 (an hour).
     pub sweep_interval_ms: u64,
+    /// An event that comes again within this time of the first, in ms, does not land again: of the same source, type, id
+    /// and partition. 0: all land. Default 86,400,000 (a day). `docs/adr/0019-duplicates.md`.
+    pub dedup_window_ms: u64,
+    /// Events of all its partitions that a sink remembers at most, about 30 bytes each: where there are more within
+    /// `dedup_window_ms`, the window is as much shorter. Default 10,000,000.
+    pub dedup_events_max: u64,
     /// How small files are put together.
     pub compact: compact::Config,
 }
@@ -100,6 +106,8 @@ impl Default for Config {
             unready_after_ms: 120_000,
             orphan_grace_ms: 24 * 3_600_000,
             sweep_interval_ms: 3_600_000,
+            dedup_window_ms: 24 * 3_600_000,
+            dedup_events_max: 10_000_000,
             compact: compact::Config::default(),
         }
     }
@@ -108,7 +116,7 @@ impl Default for Config {
 impl Config {
     /// What is wrong with the settings: each key with what is allowed there. Empty: nothing.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
-        let bounds: [(&'static str, u64, u64, u64); 15] = [
+        let bounds: [(&'static str, u64, u64, u64); 17] = [
             ("batch_bytes_max", self.batch_bytes_max, 1 << 16, 1 << 32),
             ("batch_rows_max", self.batch_rows_max, 1, 1 << 28),
             ("batch_age_max_ms", self.batch_age_max_ms, 1, AGE_MS_MAX),
@@ -129,6 +137,8 @@ impl Config {
             ("unready_after_ms", self.unready_after_ms, 1_000, 86_400_000),
             ("orphan_grace_ms", self.orphan_grace_ms, 60_000, u64::MAX),
             ("sweep_interval_ms", self.sweep_interval_ms, 100, u64::MAX),
+            ("dedup_window_ms", self.dedup_window_ms, 0, 30 * 86_400_000),
+            ("dedup_events_max", self.dedup_events_max, 1_000, 1 << 30),
         ];
         let outside = bounds
             .iter()

@@ -57,6 +57,8 @@ pub(crate) struct Consumer {
     assigned: BTreeSet<Partition>,
     /// What retention removed right before what comes next of a partition.
     gaps: Vec<Gap>,
+    /// No longer this sink's, and perhaps still remembered.
+    gone: Vec<Partition>,
     /// Assigned, and waiting to be told where to start.
     to_seek: Vec<Partition>,
     lag: Interval,
@@ -82,6 +84,7 @@ impl Consumer {
             landing: None,
             assigned: BTreeSet::new(),
             gaps: Vec::new(),
+            gone: Vec::new(),
             to_seek: Vec::new(),
             lag,
             unavailable: None,
@@ -179,6 +182,7 @@ impl Consumer {
                     self.assigned.remove(partition);
                     self.metrics.revoked(&self.stream.name, partition);
                 }
+                self.gone.extend(partitions);
             }
             Delivery::Records(records) => {
                 let age = self.ages.of(&records.values, || self.lander.tables());
@@ -226,6 +230,12 @@ impl Consumer {
             .until(doing, commit::Error::transient, refresh)
             .await?;
         let log = self.log.lock().await;
+        let newest = self.to_seek.iter().map(|partition| {
+            let name = log.seen(partition).map(str::to_owned);
+            (partition.clone(), name)
+        });
+        self.lander.recall(&self.gone, newest.collect()).await?;
+        self.gone.clear();
         for partition in self.to_seek.drain(..) {
             let tail = log.tail(&partition);
             tracing::debug!(%partition, %tail, "reading from the log's tail");

@@ -14,6 +14,7 @@ pub(crate) use self::files::encode;
 use std::{sync::Arc, time::Duration};
 
 use headgate_schemas::registry::SharedRegistry;
+use headgate_stream::log::Partition;
 use tokio::{
     sync::{Mutex, Semaphore},
     time::Instant,
@@ -22,14 +23,15 @@ use tokio::{
 use crate::{
     batch::Batch,
     clock::Clock,
-    commit::{self, File, Log, Outcome, Proposal},
+    commit::{self, Log, Outcome, Proposal},
     config::Config,
     health::Health,
     metrics::Metrics,
     retry::{PAUSE_MIN, Retry},
     route::Tables,
+    seen::{self, Seen},
     sink::Error,
-    store::Store,
+    store::{self, Store},
     table::Generation,
 };
 
@@ -57,6 +59,8 @@ pub(crate) struct Lander {
     pub(crate) log: Arc<Mutex<Log>>,
     pub(crate) generation: Option<Generation>,
     pub(crate) tables: std::sync::Mutex<Option<Arc<Tables>>>,
+    /// What landed lately; `None`: duplicates land. Locked for moments, and by nobody else while a batch is routed.
+    pub(crate) seen: Option<Arc<std::sync::Mutex<Seen>>>,
 }
 
 impl Lander {
@@ -76,15 +80,19 @@ impl Lander {
     async fn attempt(self: &Arc<Self>, batch: &Arc<Batch>) -> Result<Option<Landed>, Error> {
         let begun = Instant::now();
         let attempt = uuid::Uuid::now_v7().simple().to_string();
-        let files = self.files(batch, &attempt).await?;
+        // What an earlier attempt took is not landed.
+        self.with_seen(Seen::undo);
+        let made = self.files(batch, &attempt).await?;
         self.metrics.encoded(begun.elapsed());
         let proposal = Proposal {
             attempt,
             committed_ms: (self.clock)().div_euclid(1_000),
             ranges: batch.ranges(),
-            files,
+            files: made.files,
             gaps: batch.gaps().to_vec(),
             replaces: Vec::new(),
+            duplicates: made.duplicates,
+            seen: made.seen,
         };
         let deadline = begun + Duration::from_millis(self.config.orphan_grace_ms / 2);
         let Some(outcome) = self.commit(&proposal, deadline).await? else {
@@ -93,6 +101,11 @@ impl Lander {
         match outcome {
             Outcome::Committed(sequence) => {
                 proposal.files.iter().for_each(|f| self.metrics.file(f));
+                for again in &proposal.duplicates {
+                    self.metrics.duplicates(&again.table, again.events);
+                }
+                let now_ms = (self.clock)().div_euclid(1_000);
+                self.with_seen(|seen| seen.landed(&proposal.attempt, now_ms));
                 self.metrics.committed(begun.elapsed());
                 tracing::debug!(
                     sequence,
@@ -104,7 +117,8 @@ impl Lander {
             }
             Outcome::Conflict => {
                 self.metrics.conflict_lost();
-                self.drop_files(&proposal.files).await;
+                self.with_seen(Seen::undo);
+                self.drop_files(&proposal).await;
                 Ok(Some(Landed::Lost))
             }
         }
@@ -152,6 +166,62 @@ impl Lander {
         }
     }
 
+    /// Forgets what landed of these partitions lately, and reads what is kept of those that are read from now on.
+    pub(crate) async fn recall(
+        &self,
+        gone: &[Partition],
+        newest: Vec<(Partition, Option<String>)>,
+    ) -> Result<(), Error> {
+        let Some(seen) = &self.seen else {
+            return Ok(());
+        };
+        let (folder, events_max) = {
+            let mut seen = locked(seen);
+            let again = newest.iter().map(|(partition, _)| partition);
+            again
+                .chain(gone)
+                .for_each(|partition| seen.forget(partition));
+            (seen.folder().to_owned(), seen.events_max())
+        };
+        let named = |(partition, name): (Partition, Option<String>)| Some((partition, name?));
+        let newest: Vec<_> = newest.into_iter().filter_map(named).collect();
+        if !newest.is_empty() {
+            let load = || {
+                let unread = |name: &str, reason: &str| {
+                    tracing::error!(
+                        name,
+                        reason,
+                        "ids of landed events cannot be read: if those come again they land again"
+                    );
+                    self.metrics.dedup_unread();
+                };
+                seen::load(&self.store, &folder, newest.clone(), events_max, unread)
+            };
+            let transient = |_: &store::Error| true;
+            let loaded = self
+                .retry
+                .until("read the ids of landed events", transient, load);
+            let loaded = loaded.await.map_err(commit::Error::from)?;
+            let seen = Arc::clone(seen);
+            files::blocking(move || {
+                let mut seen = locked(&seen);
+                loaded.into_iter().for_each(|loaded| seen.restore(loaded));
+            })
+            .await?;
+        }
+        self.with_seen(|_| {});
+        Ok(())
+    }
+
+    /// Does something with what landed lately, and tells how much that is now.
+    fn with_seen(&self, act: impl FnOnce(&mut Seen)) {
+        if let Some(seen) = &self.seen {
+            let mut seen = locked(seen);
+            act(&mut seen);
+            self.metrics.dedup(&self.stream, &seen.extent());
+        }
+    }
+
     /// The tables of the schemas in force.
     pub(crate) fn tables(&self) -> Arc<Tables> {
         let registry = self.schemas.load();
@@ -166,11 +236,21 @@ impl Lander {
     }
 
     /// Best effort: what stays is swept later.
-    async fn drop_files(&self, files: &[File]) {
-        for file in files {
-            if let Err(error) = self.store.delete(&file.path).await {
+    async fn drop_files(&self, proposal: &Proposal) {
+        let mut paths: Vec<_> = proposal.files.iter().map(|f| f.path.clone()).collect();
+        if !proposal.seen.is_empty() {
+            self.with_seen(|seen| paths.push(seen.path(&proposal.attempt)));
+        }
+        for path in paths {
+            if let Err(error) = self.store.delete(&path).await {
                 tracing::warn!(%error, "cannot remove a file of a lost batch; it will be swept");
             }
         }
     }
+}
+
+/// Whoever panicked with the lock left a batch that is undone before the next one.
+fn locked(seen: &std::sync::Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
+    seen.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

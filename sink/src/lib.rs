@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod rehearsal;
 mod retry;
 mod route;
+mod seen;
 mod sink;
 pub mod store;
 mod sweep;

@@ -12,7 +12,10 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-use crate::batch::{Batch, Cause};
+use crate::{
+    batch::{Batch, Cause},
+    seen::Extent,
+};
 
 const ROWS: [f64; 8] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7];
 const BYTES: [f64; 8] = [1e3, 1e4, 1e5, 1e6, 1e7, 6.4e7, 2.56e8, 1e9];
@@ -42,6 +45,11 @@ pub(crate) struct Metrics {
     conflicts: IntCounterVec,
     store_errors: IntCounter,
     swept: IntCounter,
+    duplicates: IntCounterVec,
+    dedup_events: IntGaugeVec,
+    dedup_bytes: IntGaugeVec,
+    dedup_window: GaugeVec,
+    dedup_unread: IntCounter,
 }
 
 impl Metrics {
@@ -67,6 +75,11 @@ impl Metrics {
             conflicts: counters(registry, 16)?,
             store_errors: counters(registry, 17)?.with_label_values(&none),
             swept: counters(registry, 18)?.with_label_values(&none),
+            duplicates: counters(registry, 19)?,
+            dedup_events: register(registry, IntGaugeVec::new(opts(20), CATALOG[20].2)?)?,
+            dedup_bytes: register(registry, IntGaugeVec::new(opts(21), CATALOG[21].2)?)?,
+            dedup_window: register(registry, GaugeVec::new(opts(22), CATALOG[22].2)?)?,
+            dedup_unread: counters(registry, 23)?.with_label_values(&none),
         })
     }
 
@@ -168,6 +181,27 @@ impl Metrics {
         self.store_errors.clone()
     }
 
+    /// Events that had landed before, and did not again.
+    pub(crate) fn duplicates(&self, table: &str, events: u64) {
+        self.duplicates.with_label_values(&[table]).inc_by(events);
+    }
+
+    /// What is remembered of the events that landed.
+    pub(crate) fn dedup(&self, stream: &str, extent: &Extent) {
+        let set = |of: &IntGaugeVec, value: usize| {
+            of.with_label_values(&[stream]).set(gauge(value as u64));
+        };
+        set(&self.dedup_events, extent.events);
+        set(&self.dedup_bytes, extent.bytes);
+        let window = self.dedup_window.with_label_values(&[stream]);
+        window.set(extent.span_ms as f64 / 1e3);
+    }
+
+    /// Ids of landed events that could not be read.
+    pub(crate) fn dedup_unread(&self) {
+        self.dedup_unread.inc();
+    }
+
     /// Orphans are gone.
     pub(crate) fn swept(&self, files: u64) {
         self.swept.inc_by(files);
@@ -238,6 +272,8 @@ mod tests {
         metrics.rest("t_1", 1);
         metrics.quarantined("envelope", 1);
         metrics.conflict_lost();
+        metrics.duplicates("t_1", 1);
+        metrics.dedup("events", &Extent::default());
         let families = registry.gather();
         let names: Vec<_> = families.iter().map(|f| f.name().to_owned()).collect();
         let mut catalogue: Vec<_> = CATALOG.iter().map(|entry| entry.0.to_owned()).collect();

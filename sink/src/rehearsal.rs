@@ -66,6 +66,8 @@ fn proposal(log: &Log, commit: u64) -> Proposal {
         ranges: (0..PARTITIONS).map(range).collect(),
         files: vec![file],
         gaps: Vec::new(),
+        duplicates: Vec::new(),
+        seen: Vec::new(),
         replaces: Vec::new(),
     }
 }

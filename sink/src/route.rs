@@ -14,7 +14,10 @@ use headgate_schemas::{
 };
 use headgate_stream::log::Records;
 
-use crate::table::{Generation, Table};
+use crate::{
+    seen::{self, Seen, Window},
+    table::{Generation, Table},
+};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -113,6 +116,8 @@ pub(crate) struct Group {
     pub(crate) rows: Vec<At>,
     /// Records that have their row in another table: these are their second ones.
     pub(crate) second_rows: Vec<At>,
+    /// How many records have no row here, as their events landed before.
+    pub(crate) duplicates: u64,
 }
 
 /// A batch, sorted.
@@ -123,22 +128,27 @@ pub(crate) struct Routed {
     pub(crate) unroutable: Vec<(At, Unroutable)>,
 }
 
-/// Sorts the batch by table and hour.
-pub(crate) fn route(records: &[Records], tables: &Tables) -> Routed {
+/// Sorts the batch by table and hour, without the events that are in a window already; the others belong to it then.
+pub(crate) fn route(records: &[Records], tables: &Tables, mut seen: Option<&mut Seen>) -> Routed {
     let mut router = Router {
         tables,
         known: HashMap::new(),
         key: String::new(),
+        named: Vec::new(),
         groups: BTreeMap::new(),
     };
     let mut unroutable = Vec::new();
     for (index, delivery) in (0_u32..).zip(records) {
+        let mut window = seen
+            .as_deref_mut()
+            .map(|seen| seen.window(&delivery.partition));
         for (value, record) in (0_u32..).zip(&delivery.values) {
             let at = At {
                 records: index,
                 value,
             };
-            if let Err(reason) = router.add(at, record, delivery.appended_ms) {
+            if let Err(reason) = router.add(at, record, delivery.appended_ms, window.as_deref_mut())
+            {
                 unroutable.push((at, reason));
             }
         }
@@ -148,6 +158,7 @@ pub(crate) fn route(records: &[Records], tables: &Tables) -> Routed {
         hour,
         rows: places.rows,
         second_rows: places.second_rows,
+        duplicates: places.duplicates,
     };
     Routed {
         groups: router.groups.into_iter().map(group).collect(),
@@ -160,6 +171,8 @@ struct Router<'t> {
     /// Which table, by type and dataschema as they stand in the records.
     known: HashMap<String, Result<usize, Unroutable>>,
     key: String,
+    /// Where what an event is known by is put together.
+    named: Vec<u8>,
     groups: BTreeMap<(usize, i64), Places>,
 }
 
@@ -167,20 +180,33 @@ struct Router<'t> {
 struct Places {
     rows: Vec<At>,
     second_rows: Vec<At>,
+    duplicates: u64,
 }
 
 impl Router<'_> {
-    fn add(&mut self, at: At, record: &[u8], appended_ms: i64) -> Result<(), Unroutable> {
+    fn add(
+        &mut self,
+        at: At,
+        record: &[u8],
+        appended_ms: i64,
+        window: Option<&mut Window>,
+    ) -> Result<(), Unroutable> {
         let look = match Look::before_data(head(record)) {
             Some(look) => look,
             None => Look::at_whole(text(record)?)?,
         };
         let micros = look.received.and_then(|text| date_time_micros(&text));
-        let hour = micros
-            .unwrap_or(appended_ms.saturating_mul(1_000))
-            .div_euclid(HOUR_MICROS);
+        let micros = micros.unwrap_or(appended_ms.saturating_mul(1_000));
+        let hour = micros.div_euclid(HOUR_MICROS);
         let table = self.table(&look.kind, look.dataschema.as_deref())?;
         let places = self.groups.entry((table, hour)).or_default();
+        if let Some(window) = window {
+            let id = seen::id_of(&look.source, &look.kind, &look.id, &mut self.named);
+            if !window.take(id, micros.div_euclid(1_000)) {
+                places.duplicates += 1;
+                return Ok(());
+            }
+        }
         places.rows.push(at);
         if let Some(second) = self.tables.second[table] {
             let places = self.groups.entry((second, hour)).or_default();
@@ -208,6 +234,14 @@ pub(crate) fn type_of(record: &[u8], out: &mut String) -> bool {
         told(&look.kind, look.dataschema.as_deref(), out);
     }
     look.is_some()
+}
+
+/// What the window of the record's partition knows its event by; `None`: it is no event.
+pub(crate) fn seen_as(record: &[u8]) -> Option<seen::Id> {
+    let look = Look::before_data(head(record));
+    let look = look.or_else(|| Look::at_whole(text(record).ok()?).ok())?;
+    let mut named = Vec::new();
+    Some(seen::id_of(&look.source, &look.kind, &look.id, &mut named))
 }
 
 fn told(kind: &str, dataschema: Option<&str>, out: &mut String) {
@@ -252,6 +286,8 @@ static KEYS: LazyLock<[Expected; 8]> = LazyLock::new(|| NAMES.map(Expected::new)
 
 /// The places of those that decide where a record goes; the last one ends the search.
 mod place {
+    pub(super) const ID: usize = 1;
+    pub(super) const SOURCE: usize = 2;
     pub(super) const TYPE: usize = 3;
     pub(super) const DATASCHEMA: usize = 5;
     pub(super) const RECEIVEDTIME: usize = 7;
@@ -260,6 +296,8 @@ mod place {
 /// What decides where a record goes.
 #[derive(Debug, PartialEq, Eq)]
 struct Look<'a> {
+    id: Cow<'a, str>,
+    source: Cow<'a, str>,
     kind: Cow<'a, str>,
     dataschema: Option<Cow<'a, str>>,
     received: Option<Cow<'a, str>>,
@@ -270,7 +308,7 @@ impl<'a> Look<'a> {
     /// Whether the record is an event at all is for the decoder to say.
     fn before_data(record: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(record, 2);
-        let (mut kind, mut dataschema) = (None, None);
+        let (mut id, mut source, mut kind, mut dataschema) = (None, None, None, None);
         let keys = &*KEYS;
         let mut next = 0;
         let mut more = cursor.object().ok()?;
@@ -280,10 +318,14 @@ impl<'a> Look<'a> {
             if let Some(distance) = ahead {
                 let text = cursor.string().ok()?;
                 match next + distance {
+                    place::ID => id = Some(text.decode()),
+                    place::SOURCE => source = Some(text.decode()),
                     place::TYPE => kind = Some(text.decode()),
                     place::DATASCHEMA => dataschema = Some(text.decode()),
                     place::RECEIVEDTIME => {
                         return Some(Self {
+                            id: id?,
+                            source: source?,
                             kind: kind?,
                             dataschema: Some(dataschema?),
                             received: Some(text.decode()),
@@ -310,6 +352,8 @@ impl<'a> Look<'a> {
             message: error.to_string(),
         })?;
         Ok(Self {
+            id: event.id,
+            source: event.source,
             kind: event.kind,
             dataschema: event.dataschema,
             received: event.receivedtime,

@@ -18,6 +18,7 @@ use crate::{
     land::{EncodeError, Lander},
     metrics::Metrics,
     retry::Retry,
+    seen::Seen,
     store::Store,
     sweep,
     table::Generation,
@@ -209,6 +210,8 @@ impl Sink {
             retry,
             health: self.health.clone(),
             encode: Arc::clone(&self.encode),
+            seen: Seen::new(&self.config, &stream)
+                .map(|seen| Arc::new(std::sync::Mutex::new(seen))),
             stream: stream.name,
             log,
             generation: self.generation.clone(),

@@ -1,5 +1,6 @@
 //! Removes data files that do not count: those that no commit names, which crashed, beaten or given-up batches and
-//! compactions left behind, and those that a compactor replaced; and what loads into a warehouse have left behind.
+//! compactions left behind, and those that a compactor replaced; what loads into a warehouse have
+//! left behind, and ids of landed events that no window needs any more.
 //!
 //! A file that no commit names is left alone until it is older than the grace period, and no sink or compactor commits a
 //! file older than half of it (see `land`): what is removed here can never come to count. What was replaced is left alone
@@ -18,6 +19,7 @@ use crate::{
     commit::{self, Named},
     config::Config,
     metrics::Metrics,
+    seen,
     store::{self, Object, PAGE_OBJECTS, Store},
 };
 
@@ -105,7 +107,8 @@ pub(crate) async fn run(
 /// The store fails, or the commits cannot be read. Nothing that counts is ever removed.
 pub async fn sweep(store: &dyn Store, cuts: Cuts) -> Result<u64, commit::Error> {
     let removed = sweep_files(store, &cuts).await?;
-    Ok(removed + sweep_loads(store, cuts.compacted_ms).await?)
+    let seen = seen::sweep(store, cuts.landed_ms).await?;
+    Ok(removed + seen + sweep_loads(store, cuts.compacted_ms).await?)
 }
 
 async fn sweep_files(store: &dyn Store, cuts: &Cuts) -> Result<u64, commit::Error> {

@@ -44,7 +44,7 @@ pub fn delivery(values: Vec<Bytes>) -> Records {
 /// When a record is no row of a table.
 pub fn land(registry: &Arc<Registry>, config: &Config, records: &[Records]) -> Vec<Landed> {
     let tables = Tables::of(Arc::clone(registry), None);
-    let routed = route(records, &tables);
+    let routed = route(records, &tables, None);
     assert!(routed.unroutable.is_empty(), "{:?}", routed.unroutable);
     let mut landed = Vec::new();
     for group in &routed.groups {

@@ -42,6 +42,8 @@ pub struct Landed {
     pub streamed: u64,
     /// Those of them that are second rows of their records.
     pub second_rows: u64,
+    /// Events that did not land, as they had before.
+    pub duplicates: u64,
     /// That replays landed.
     pub replayed: u64,
     /// In the files that count now.
@@ -61,6 +63,8 @@ pub struct LogAccount {
     pub newest_ms: i64,
     /// Rows in the files that they name: each of another record.
     pub rows: u64,
+    /// Records that did not land, as their events had before.
+    pub duplicates: u64,
     /// What they say to be missing.
     pub gaps: Vec<Gap>,
     /// Each partition's tail before them.
@@ -100,6 +104,12 @@ pub async fn read(
         log.log = name.to_owned();
         let mut each = |commit: Commit| {
             log.gaps.extend(commit.gaps);
+            for again in &commit.duplicates {
+                log.duplicates += again.events;
+                if hours.contains(&again.hour) && !replayed {
+                    account.at(&again.table, again.hour).duplicates += again.events;
+                }
+            }
             for file in commit.files {
                 log.rows += file.rows.saturating_sub(file.second_rows);
                 let hour = file.received_min_ms.div_euclid(HOUR_MS);
@@ -211,6 +221,8 @@ mod tests {
             }],
             files,
             gaps,
+            duplicates: Vec::new(),
+            seen: Vec::new(),
             replaces,
         };
         let put = log.put(&proposal, || {}).await.unwrap();
@@ -269,6 +281,7 @@ mod tests {
         let landed = |streamed, replayed, committed| Landed {
             streamed,
             second_rows: 0,
+            duplicates: 0,
             replayed,
             committed,
         };

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use headgate_stream::log::StreamId;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, File, Gap, Record, Tail, VERSION, read_json};
+use super::{Duplicates, Error, File, Gap, Record, Tail, VERSION, read_json};
 use crate::store::{self, Store};
 
 /// A checkpoint is due when the commits since the last one name this many files, however few they are:
@@ -60,6 +60,8 @@ pub(crate) struct Commit {
     pub(crate) gaps: Vec<Gap>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) replaces: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) duplicates: Vec<Duplicates>,
 }
 
 impl From<Record> for Commit {
@@ -69,6 +71,7 @@ impl From<Record> for Commit {
             files: record.files,
             gaps: record.gaps,
             replaces: record.replaces,
+            duplicates: record.duplicates,
         }
     }
 }

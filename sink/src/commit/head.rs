@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use headgate_stream::log::{Partition, Position};
 
 use super::{
-    Error, Range, Record, Tail, Uncovered, broken,
+    Error, Proposal, Range, Record, Tail, Uncovered, broken,
     checkpoint::{self, Checkpoint},
     record_path,
 };
@@ -16,6 +16,8 @@ pub(crate) struct Head {
     /// The record's place; 0: the log is empty.
     pub(crate) sequence: u64,
     tails: BTreeMap<Partition, Position>,
+    /// The newest object that keeps ids of a partition's events.
+    seen: BTreeMap<Partition, String>,
     uncovered: Uncovered,
 }
 
@@ -25,6 +27,7 @@ impl Head {
         Self {
             sequence: 0,
             tails: BTreeMap::new(),
+            seen: BTreeMap::new(),
             uncovered: Uncovered {
                 first: 1,
                 files: 0,
@@ -55,6 +58,7 @@ impl Head {
         Ok(Self {
             sequence,
             tails,
+            seen: seen_of(&record.tails),
             uncovered,
         })
     }
@@ -64,6 +68,7 @@ impl Head {
         Self {
             sequence: checkpoint.sequence,
             tails: tails_of(&checkpoint.partitions),
+            seen: seen_of(&checkpoint.partitions),
             uncovered: Uncovered {
                 first: checkpoint.first,
                 files: 0,
@@ -106,16 +111,28 @@ impl Head {
         &self.tails
     }
 
+    /// The newest object that keeps ids of the partition's events.
+    pub(crate) fn seen(&self, partition: &Partition) -> Option<&str> {
+        self.seen.get(partition).map(String::as_str)
+    }
+
     /// Whether a record with these ranges may come behind.
     pub(crate) fn admits(&self, ranges: &[Range]) -> bool {
         let follows = |range: &Range| self.tail(&range.partition) == range.follows;
         ranges.iter().all(follows)
     }
 
-    /// All tails as a record behind with these ranges has them.
-    pub(crate) fn tails_with(&self, ranges: &[Range]) -> Vec<Tail> {
-        let tail = |(partition, ends)| Tail { partition, ends };
-        self.moved(ranges).into_iter().map(tail).collect()
+    /// All tails as a record behind with the proposal's ranges has them.
+    pub(crate) fn tails_with(&self, proposal: &Proposal) -> Vec<Tail> {
+        let tail = |(partition, ends)| Tail {
+            seen: match proposal.seen.contains(&partition) {
+                true => Some(proposal.attempt.clone()),
+                false => self.seen.get(&partition).cloned(),
+            },
+            partition,
+            ends,
+        };
+        self.moved(&proposal.ranges).into_iter().map(tail).collect()
     }
 
     /// What a record behind that names so many files leaves uncovered.
@@ -151,6 +168,11 @@ impl Head {
         }
         tails
     }
+}
+
+fn seen_of(tails: &[Tail]) -> BTreeMap<Partition, String> {
+    let named = |tail: &Tail| Some((tail.partition.clone(), tail.seen.clone()?));
+    tails.iter().filter_map(named).collect()
 }
 
 fn tails_of(tails: &[Tail]) -> BTreeMap<Partition, Position> {

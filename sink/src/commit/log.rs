@@ -10,8 +10,8 @@ use headgate_stream::log::{Partition, Position, StreamId};
 use tokio::time::sleep;
 
 use super::{
-    Error, File, Gap, Range, Record, VERSION, broken, folder, head::Head, read_json, record_path,
-    tail,
+    Duplicates, Error, File, Gap, Range, Record, VERSION, broken, folder, head::Head, read_json,
+    record_path, tail,
 };
 use crate::{
     backoff::Backoff,
@@ -64,6 +64,10 @@ pub(crate) struct Proposal {
     pub(crate) gaps: Vec<Gap>,
     /// The files whose rows they hold.
     pub(crate) replaces: Vec<String>,
+    /// What had landed before.
+    pub(crate) duplicates: Vec<Duplicates>,
+    /// The partitions of which an object named as the attempt keeps ids.
+    pub(crate) seen: Vec<Partition>,
 }
 
 /// How a proposal ended.
@@ -109,6 +113,11 @@ impl Log {
     /// How far the partition has landed.
     pub(crate) fn tail(&self, partition: &Partition) -> Position {
         self.head.tail(partition)
+    }
+
+    /// The newest object that keeps ids of the partition's events.
+    pub(crate) fn seen(&self, partition: &Partition) -> Option<&str> {
+        self.head.seen(partition)
     }
 
     /// How far every partition has landed.
@@ -190,11 +199,12 @@ impl Log {
             attempt: proposal.attempt.clone(),
             committed_ms: proposal.committed_ms,
             partitions: proposal.ranges.clone(),
-            tails: self.head.tails_with(&proposal.ranges),
+            tails: self.head.tails_with(proposal),
             uncovered: self.head.uncovered_with(files, self.checkpoint_commits),
             files: proposal.files.clone(),
             gaps: proposal.gaps.clone(),
             replaces: proposal.replaces.clone(),
+            duplicates: proposal.duplicates.clone(),
         }
     }
 

@@ -50,6 +50,8 @@ fn proposal(attempt: &str, ranges: Vec<Range>) -> Proposal {
             second_rows: 0,
         }],
         gaps: vec![],
+        duplicates: Vec::new(),
+        seen: Vec::new(),
         replaces: vec![],
     }
 }
@@ -289,6 +291,7 @@ async fn who_writes_a_checkpoint_finds_a_broken_chain_that_nobody_read() {
         record.tails.push(Tail {
             partition: Partition::new("9"),
             ends,
+            seen: None,
         });
     })
     .await;

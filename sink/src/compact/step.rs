@@ -76,6 +76,8 @@ impl Compactor {
                 follows: follows.clone(),
             }],
             gaps: Vec::new(),
+            duplicates: Vec::new(),
+            seen: Vec::new(),
             replaces: set.files.iter().map(|file| file.path.clone()).collect(),
             files,
         };

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use headgate_stream::log::Records;
+use headgate_stream::log::{Partition, Records};
 use parquet::errors::ParquetError;
 use tokio::time::sleep;
 
-use super::{Lander, quarantine::Quarantine};
+use super::{Lander, locked, quarantine::Quarantine};
 use crate::{
     batch::Batch,
     columns::Rows,
-    commit::File,
+    commit::{Duplicates, File},
     config::Config,
     encode::{Encoded, Encoder, RowGroup},
     retry::PAUSE_MIN,
-    route::{At, Group, Unroutable, route, text},
+    route::{At, Group, Unroutable, route, seen_as, text},
+    seen::Seen,
     sink::Error,
     store,
 };
@@ -29,8 +30,19 @@ const FOREIGN_MAX: usize = 3;
 pub(crate) enum EncodeError {
     #[error("cannot encode Parquet: {0}")]
     Parquet(#[from] ParquetError),
+    #[error("cannot write the ids of a batch: {0}")]
+    Ids(serde_json::Error),
     #[error("a bad event of the sink's own has no table")]
     Quarantine,
+}
+
+/// What is durable of a batch, for its commit to name.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) files: Vec<File>,
+    pub(super) duplicates: Vec<Duplicates>,
+    /// The partitions of which an object named as the attempt keeps ids.
+    pub(super) seen: Vec<Partition>,
 }
 
 /// One table and hour, encoded.
@@ -38,6 +50,8 @@ pub(crate) enum EncodeError {
 pub(crate) struct EncodedGroup {
     pub(crate) files: Vec<Encoded>,
     pub(crate) quarantine: Quarantine,
+    /// Where the records are that went there.
+    quarantined: Vec<At>,
     /// How many values landed in `_rest`.
     rest_values: u64,
 }
@@ -47,6 +61,7 @@ pub(crate) struct EncodedGroup {
 struct Work {
     files: Vec<File>,
     quarantine: Quarantine,
+    quarantined: Vec<At>,
 }
 
 impl Lander {
@@ -55,11 +70,12 @@ impl Lander {
         self: &Arc<Self>,
         batch: &Arc<Batch>,
         attempt: &str,
-    ) -> Result<Vec<File>, Error> {
+    ) -> Result<Made, Error> {
         let tables = self.tables();
         let (lander, source) = (Arc::clone(self), Arc::clone(batch));
         let (groups, mut quarantine) = blocking(move || {
-            let routed = route(source.records(), &tables);
+            let mut seen = lander.seen.as_deref().map(locked);
+            let routed = route(source.records(), &tables, seen.as_deref_mut());
             let mut quarantine = Quarantine::default();
             for (at, reason) in routed.unroutable {
                 let delivery = &source.records()[at.records as usize];
@@ -69,17 +85,51 @@ impl Lander {
             (routed.groups, quarantine)
         })
         .await?;
+        let mut made = Made {
+            duplicates: groups.iter().filter_map(duplicates).collect(),
+            ..Made::default()
+        };
         // Numbers are groups', whether or not a file comes of each: behind them no name is taken.
         let number = groups.len();
-        let mut files = self
+        let work = self
             .work(batch, groups, attempt, 0, &mut quarantine)
             .await?;
+        made.files = work.files;
         if !quarantine.is_empty() {
             quarantine.count(&self.metrics);
             let bad = self.quarantined(quarantine, attempt, number).await?;
-            files.extend(bad);
+            made.files.extend(bad);
         }
-        Ok(files)
+        if let Some(seen) = &self.seen {
+            made.seen = self.keep(seen, batch, &work.quarantined, attempt).await?;
+        }
+        Ok(made)
+    }
+
+    /// Keeps the ids of what has a row, for who reads the partitions next; returns of which partitions there are some. An
+    /// event that is no row may be one when it comes again: it is not remembered.
+    async fn keep(
+        &self,
+        seen: &std::sync::Mutex<Seen>,
+        batch: &Batch,
+        quarantined: &[At],
+        attempt: &str,
+    ) -> Result<Vec<Partition>, Error> {
+        let (path, keep) = {
+            let mut seen = locked(seen);
+            for at in quarantined {
+                let delivery = &batch.records()[at.records as usize];
+                if let Some(id) = seen_as(&delivery.values[at.value as usize]) {
+                    seen.window(&delivery.partition).take_back(id);
+                }
+            }
+            (seen.path(attempt), seen.keep().map_err(EncodeError::Ids)?)
+        };
+        let Some(keep) = keep else {
+            return Ok(Vec::new());
+        };
+        self.upload(&path, keep.bytes).await?;
+        Ok(keep.partitions)
     }
 
     /// Lands the sink's own bad events: the same way as all others.
@@ -93,13 +143,13 @@ impl Lander {
         batch.push(quarantine.into_records(), std::time::Instant::now());
         let batch = Arc::new(batch);
         let (tables, source) = (self.tables(), Arc::clone(&batch));
-        let routed = blocking(move || route(source.records(), &tables)).await?;
+        let routed = blocking(move || route(source.records(), &tables, None)).await?;
         let mut again = Quarantine::default();
-        let files = self
+        let work = self
             .work(&batch, routed.groups, attempt, number, &mut again)
             .await?;
         if routed.unroutable.is_empty() && again.is_empty() {
-            Ok(files)
+            Ok(work.files)
         } else {
             Err(EncodeError::Quarantine.into())
         }
@@ -113,18 +163,19 @@ impl Lander {
         attempt: &str,
         number: usize,
         quarantine: &mut Quarantine,
-    ) -> Result<Vec<File>, Error> {
+    ) -> Result<Work, Error> {
         let one =
             |(index, group)| self.group(batch, group, format!("{attempt}-{:05}", number + index));
         let mut done = stream::iter(groups.into_iter().enumerate().map(one))
             .buffer_unordered(self.config.uploads_max);
-        let mut files = Vec::new();
+        let mut all = Work::default();
         while let Some(work) = done.try_next().await? {
-            files.extend(work.files);
+            all.files.extend(work.files);
+            all.quarantined.extend(work.quarantined);
             quarantine.append(work.quarantine);
         }
-        files.sort_by(|a: &File, b| a.path.cmp(&b.path));
-        Ok(files)
+        all.files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(all)
     }
 
     async fn group(
@@ -146,6 +197,7 @@ impl Lander {
         let mut work = Work {
             files: Vec::new(),
             quarantine: encoded.quarantine,
+            quarantined: encoded.quarantined,
         };
         for (part, file) in encoded.files.into_iter().enumerate() {
             let path = format!(
@@ -222,6 +274,7 @@ pub(crate) fn encode(
 ) -> Result<EncodedGroup, EncodeError> {
     let table = &*group.table;
     let mut quarantine = Quarantine::default();
+    let mut quarantined = Vec::new();
     let rows_max = group.rows.len() + group.second_rows.len();
     let mut encoder = Encoder::new(config, table, rows_max as u64)?;
     let mut rows = Rows::new(table, config.data_depth_max);
@@ -230,7 +283,10 @@ pub(crate) fn encode(
         let group = encoder.group();
         match append(&mut rows, record, appended_ms, group) {
             Ok(received_micros) => encoder.appended(received_micros, record.len())?,
-            Err(reason) => quarantine.add(record, reason, now_micros),
+            Err(reason) => {
+                quarantine.add(record, reason, now_micros);
+                quarantined.push(*at);
+            }
         }
     }
     for at in &group.second_rows {
@@ -244,7 +300,16 @@ pub(crate) fn encode(
     Ok(EncodedGroup {
         files: encoder.finish()?,
         quarantine,
+        quarantined,
         rest_values: rows.rest_values(),
+    })
+}
+
+fn duplicates(group: &Group) -> Option<Duplicates> {
+    (group.duplicates > 0).then(|| Duplicates {
+        table: group.table.name().to_owned(),
+        hour: group.hour,
+        events: group.duplicates,
     })
 }
 
@@ -269,7 +334,7 @@ fn hour_folder(hour: i64) -> String {
     start.strftime("dt=%Y-%m-%d/hr=%H").to_string()
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work)

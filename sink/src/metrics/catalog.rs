@@ -117,4 +117,35 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         &[],
         "Files removed because no commit names them.",
     ),
+    (
+        "headgate_sink_duplicates_total",
+        "counter",
+        &["table"],
+        "Events that came again within sink.dedup_window_ms and did not land again.",
+    ),
+    (
+        "headgate_sink_dedup_events",
+        "gauge",
+        &["stream"],
+        "Events that are remembered, to know them when they come again.",
+    ),
+    (
+        "headgate_sink_dedup_bytes",
+        "gauge",
+        &["stream"],
+        "Memory that remembering them takes.",
+    ),
+    (
+        "headgate_sink_dedup_window_seconds",
+        "gauge",
+        &["stream"],
+        "Time from the oldest event that is remembered to the newest: less than sink.dedup_window_ms on a stream that is \
+         older when sink.dedup_events_max bounds it.",
+    ),
+    (
+        "headgate_sink_dedup_unread_total",
+        "counter",
+        &[],
+        "Objects with ids of landed events that were missing or broken: should those events come again, they land again.",
+    ),
 ];

@@ -25,7 +25,7 @@ fn tables() -> Tables {
 }
 
 fn sorted(values: &[&str]) -> (Vec<(String, i64, usize)>, Vec<Reason>) {
-    let routed = route(&records(values, 7_200_000), &tables());
+    let routed = route(&records(values, 7_200_000), &tables(), None);
     let groups = routed.groups.iter();
     let reasons = routed.unroutable.iter().map(|(_, why)| why.reason);
     (
@@ -114,7 +114,7 @@ fn a_track_call_that_a_schema_describes_goes_to_the_table_of_all_too() {
     let values = ["thing", "track", "other", "thing", "page"].map(event);
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     let tables = Tables::of(Arc::new(registry(&files)), None);
-    let routed = route(&records(&values, 0), &tables);
+    let routed = route(&records(&values, 0), &tables, None);
     let groups = routed.groups.iter();
     let counts: Vec<_> = groups
         .map(|g| (g.table.name(), g.rows.len(), g.second_rows.len()))

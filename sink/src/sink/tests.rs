@@ -1,3 +1,4 @@
+mod again;
 mod replays;
 mod sdk;
 mod stream;

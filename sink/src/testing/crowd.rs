@@ -134,6 +134,8 @@ fn proposal(log: &Log, sink: u32, n: u64) -> Proposal {
             second_rows: 0,
         }],
         gaps: Vec::new(),
+        duplicates: Vec::new(),
+        seen: Vec::new(),
         replaces: Vec::new(),
     }
 }

@@ -36,10 +36,12 @@ impl LongLog {
             files: proposal(&n.to_string(), vec![]).files,
             gaps: vec![],
             replaces: vec![],
+            duplicates: Vec::new(),
         };
         let tail = |n: u64| Tail {
             partition: Partition::new("0"),
             ends: position(n),
+            seen: None,
         };
         let json = if path == record_path(&log, n) {
             serde_json::to_vec(&Record {
@@ -59,6 +61,7 @@ impl LongLog {
                 files: commit(n).files,
                 gaps: vec![],
                 replaces: vec![],
+                duplicates: Vec::new(),
             })
         } else if path == checkpoint::path(&log, n) && n % self.checkpoint_every == 0 {
             let first = n - self.checkpoint_every + 1;

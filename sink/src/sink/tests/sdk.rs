@@ -77,6 +77,7 @@ async fn a_track_call_has_two_rows_of_one_commit_and_counts_as_one_record() {
     let tracks = Landed {
         streamed: 3,
         second_rows: 2,
+        duplicates: 0,
         replayed: 0,
         committed: 3,
     };
@@ -84,6 +85,7 @@ async fn a_track_call_has_two_rows_of_one_commit_and_counts_as_one_record() {
     let done = Landed {
         streamed: 2,
         second_rows: 0,
+        duplicates: 0,
         replayed: 0,
         committed: 2,
     };
