@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headgate_schemas::registry::Registry;
-use headgate_stream::log::{Partition, Position, Records};
+use headgate_stream::log::{Partition, Position, Records, StreamId};
 
 use crate::{
     config::Config,
     land::encode,
     route::{Tables, route},
+    seen::{self, Seen},
 };
 
 /// A file as it would be uploaded.
@@ -60,4 +61,48 @@ pub fn land(registry: &Arc<Registry>, config: &Config, records: &[Records]) -> V
         }));
     }
     landed
+}
+
+/// What a sink remembers of one partition's events, to know those that come again.
+#[derive(Debug)]
+pub struct Remembered {
+    seen: Seen,
+    partition: Partition,
+    scratch: Vec<u8>,
+}
+
+impl Remembered {
+    /// Nothing yet. `None`: the settings say that duplicates land.
+    pub fn new(config: &Config) -> Option<Self> {
+        let stream = StreamId {
+            name: "events".to_owned(),
+            incarnation: "0".to_owned(),
+        };
+        Some(Self {
+            seen: Seen::new(config, &stream)?,
+            partition: Partition::new("0"),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Takes a batch's events, given by their ids; how many had not come before.
+    pub fn take<'a>(&mut self, ids: impl Iterator<Item = &'a str>, received_ms: i64) -> usize {
+        let window = self.seen.window(&self.partition);
+        let (source, kind, scratch) = ("web", "order_completed", &mut self.scratch);
+        ids.filter(|id| window.take(seen::id_of(source, kind, id, scratch), received_ms))
+            .count()
+    }
+
+    /// The batch has landed under that name; the bytes of the object that keeps its ids.
+    pub fn landed(&mut self, name: &str, now_ms: i64) -> usize {
+        let keep = self.seen.keep().ok().flatten();
+        self.seen.landed(name, now_ms);
+        keep.map_or(0, |keep| keep.bytes.len())
+    }
+
+    /// Events that are remembered, and the memory that takes, in bytes.
+    pub fn extent(&self) -> (usize, usize) {
+        let extent = self.seen.extent();
+        (extent.events, extent.bytes)
+    }
 }

@@ -43,8 +43,10 @@ pub(crate) struct Row {
     /// Events that clients were told to be accepted, as far as the stream has them; each counts in its own table alone.
     pub(crate) accepted: Option<u64>,
     pub(crate) rejected: Option<u64>,
-    /// Rows that landed from the stream.
+    /// Records of the stream.
     pub(crate) published: u64,
+    /// Those of them that did not land, as their events had before.
+    pub(crate) again: u64,
     pub(crate) replayed: u64,
     /// Rows in files that count.
     pub(crate) committed: u64,
@@ -126,9 +128,11 @@ impl Looked {
         let row = |((table, hour), landed): (&TableHour, _)| {
             let landed: &headgate_sink::commit::account::Landed = landed;
             let row = Row {
-                accepted: accepted(table)
-                    .then_some(landed.streamed.saturating_sub(landed.second_rows)),
-                published: landed.streamed,
+                accepted: accepted(table).then_some(
+                    (landed.streamed + landed.duplicates).saturating_sub(landed.second_rows),
+                ),
+                published: landed.streamed + landed.duplicates,
+                again: landed.duplicates,
                 replayed: landed.replayed,
                 committed: landed.committed,
                 ..empty(table, *hour)

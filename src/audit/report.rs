@@ -174,6 +174,7 @@ fn row(row: &Row) -> Value {
         "accepted": row.accepted,
         "rejected": row.rejected,
         "published": row.published,
+        "published_again": row.again,
         "replayed": row.replayed,
         "committed": row.committed,
         "waiting": loaded.map(|of| of.away.waiting),
@@ -211,6 +212,7 @@ fn table(rows: &[Row]) -> Result<RecordBatch> {
         ("accepted", known(&|row| row.accepted)),
         ("rejected", known(&|row| row.rejected)),
         ("published", known(&|row| Some(row.published))),
+        ("again", known(&|row| Some(row.again))),
         ("replayed", known(&|row| Some(row.replayed))),
         ("committed", known(&|row| Some(row.committed))),
     ];

@@ -1,7 +1,8 @@
 //! What was published in some hours, by the stream itself, and how far it has landed by the commit logs.
 //!
 //! A position is opaque to whoever lands. Here offsets are counted, as each backend tells them: each record becomes one row,
-//! of its table or of the bad events, so offsets that a log covers and rows in the files that it names are as many.
+//! of its table or of the bad events, or is counted as a duplicate, so offsets that a log covers are as many as rows in the
+//! files that it names and duplicates.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -173,7 +174,8 @@ pub(crate) fn gaps<'a>(log: &'a LogAccount, parts: &[Part]) -> Vec<&'a Gap> {
     log.gaps.iter().filter(within).collect()
 }
 
-/// By how many the records that a log covers are more than the rows that it names and what it says to be missing; below 0:
+/// By how many the records that a log covers are more than the rows that it names, the duplicates that it counts and what it
+/// says to be missing; below 0:
 /// less. `None`: that cannot be counted.
 pub(crate) fn unaccounted(log: &LogAccount) -> Option<i64> {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -185,7 +187,7 @@ pub(crate) fn unaccounted(log: &LogAccount) -> Option<i64> {
     }
     let gone: Option<Vec<u64>> = log.gaps.iter().map(|gap| gap.records).collect();
     let gone: u64 = gone?.into_iter().sum();
-    Some(covered - number(log.rows) - number(gone))
+    Some(covered - number(log.rows) - number(log.duplicates) - number(gone))
 }
 
 /// The offset of the first record behind a position of either backend.

@@ -11,7 +11,7 @@ use crate::kind::{Kind, Pair, Role, Stream};
 use crate::landed;
 use crate::schedule::{KINESIS_PRODUCE_MS, Planned, Schedule};
 use crate::site::Site;
-use crate::streams;
+use crate::streams::{self, Copies};
 
 /// How long the sinks have to land what the streams have, after all that was promised has landed.
 const LANDING: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ pub(crate) fn now_ms() -> i64 {
     })
 }
 
-/// Proves that every event has as many rows as the streams have copies of it, and that there is a reason for each copy but
+/// Proves that every event has one row for each shard that has copies of it, and that there is a reason for each copy but
 /// one. Returns how many events have several.
 pub(crate) async fn proof(site: &Site<'_>, schedule: &Schedule, lasted: &[Lasted]) -> Result<u64> {
     let copies = landed_as_written(site).await?;
@@ -53,7 +53,10 @@ pub(crate) async fn proof(site: &Site<'_>, schedule: &Schedule, lasted: &[Lasted
         .map(|(_, (from, to))| (from - AROUND_MS, to + AROUND_MS))
         .collect();
     let bounded = !faults.iter().any(|(fault, _)| unbounded(fault.kind));
-    let several = copies.iter().filter(|(_, arrived)| arrived.len() > 1);
+    let several = copies
+        .iter()
+        .map(|(id, copies)| (id, copies.arrived.as_slice()))
+        .filter(|(_, arrived)| arrived.len() > 1);
     let without_reason: Vec<_> = several
         .clone()
         .filter(|(_, arrived)| !schedule.busy && !has_reason(arrived, &open))
@@ -75,8 +78,8 @@ pub(crate) async fn proof(site: &Site<'_>, schedule: &Schedule, lasted: &[Lasted
     Ok(several.count() as u64)
 }
 
-/// Waits until every event has as many rows as copies; returns the copies.
-async fn landed_as_written(site: &Site<'_>) -> Result<BTreeMap<String, Vec<i64>>> {
+/// Waits until every event has landed once for each shard that has it; returns the copies.
+async fn landed_as_written(site: &Site<'_>) -> Result<BTreeMap<String, Copies>> {
     let deadline = Instant::now() + LANDING;
     loop {
         let copies = streams::copies(site.servers, &site.run()?).await?;
@@ -84,11 +87,11 @@ async fn landed_as_written(site: &Site<'_>) -> Result<BTreeMap<String, Vec<i64>>
         let rows = landed::events(site, &tables).await?;
         let written = copies
             .iter()
-            .map(|(id, arrived)| (id, arrived.len() as u64));
+            .map(|(id, copies)| (id, copies.shards.len() as u64));
         let differ: Vec<String> = written
             .clone()
             .filter(|(id, count)| rows.get(*id).copied().unwrap_or(0) != *count)
-            .map(|(id, count)| format!("{id}: {count} copies, {:?} rows", rows.get(id)))
+            .map(|(id, count)| format!("{id}: in {count} shards, {:?} rows", rows.get(id)))
             .chain(rows.keys().filter(|id| !copies.contains_key(*id)).cloned())
             .collect();
         if differ.is_empty() {

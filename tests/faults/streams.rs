@@ -1,6 +1,6 @@
 //! The streams of a run in Kinesis, as the suite itself sees them: directly, and with its own reading of what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::process::Command;
 use std::time::Duration;
@@ -58,12 +58,21 @@ pub(crate) fn name(run: &str, topic: &str) -> String {
     format!("{run}-{topic}")
 }
 
-/// When each event's copies arrived, in ms, the first one first.
+/// An event's copies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Copies {
+    /// When they arrived, in ms, the first one first.
+    pub(crate) arrived: Vec<i64>,
+    /// The shards that they are in. Sinks know an event again within a shard.
+    pub(crate) shards: BTreeSet<String>,
+}
+
+/// Each event's copies.
 ///
 /// What a split or a merge has left in a shard that is not its own is not counted: an aggregate of which any key belongs to
 /// another shard than the one it is found in. Its writer sends it again, and every reader that knows the format leaves it out.
-pub(crate) async fn copies(servers: &Servers, run: &str) -> Result<BTreeMap<String, Vec<i64>>> {
-    let mut copies: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+pub(crate) async fn copies(servers: &Servers, run: &str) -> Result<BTreeMap<String, Copies>> {
+    let mut copies: BTreeMap<String, Copies> = BTreeMap::new();
     for topic in TOPICS {
         let stream = name(run, topic);
         let listed = ask(servers, "ListShards", json!({"StreamName": stream})).await?;
@@ -72,7 +81,8 @@ pub(crate) async fn copies(servers: &Servers, run: &str) -> Result<BTreeMap<Stri
             read(servers, &stream, shard, &mut copies).await?;
         }
     }
-    copies.values_mut().for_each(|arrived| arrived.sort());
+    let all = copies.values_mut();
+    all.for_each(|copies| copies.arrived.sort());
     Ok(copies)
 }
 
@@ -80,7 +90,7 @@ async fn read(
     servers: &Servers,
     stream: &str,
     shard: &Value,
-    copies: &mut BTreeMap<String, Vec<i64>>,
+    copies: &mut BTreeMap<String, Copies>,
 ) -> Result<()> {
     let from_the_start = json!({
         "StreamName": stream,
@@ -104,7 +114,11 @@ async fn read(
             let data = record["Data"].as_str().context("no data")?;
             for event in events(BASE64_STANDARD.decode(data)?, keys.as_ref())? {
                 let Envelope { id } = serde_json::from_slice(&event)?;
-                copies.entry(id).or_default().push(arrived_ms as i64);
+                let copies = copies.entry(id).or_default();
+                copies.arrived.push(arrived_ms as i64);
+                copies
+                    .shards
+                    .insert(format!("{stream}/{}", shard["ShardId"]));
             }
         }
         if records.is_empty() && read["MillisBehindLatest"] == 0 {

@@ -148,8 +148,8 @@ async fn commit_logs_are_not_listed_with_the_files_and_files_on_all_pages_are_sw
     assert!(store.bytes(kept).is_some());
     assert_eq!(store.paths().len(), 2_502);
     // Three pages up to the logs, which end on the third, and three behind them, twice; five for the logs, and
-    // one for what loads have left.
-    assert_eq!((store.requests() - before).lists, 2 * 6 + 5 + 1);
+    // one each for what loads have left and for ids of landed events.
+    assert_eq!((store.requests() - before).lists, 2 * 6 + 5 + 1 + 1);
 }
 
 #[tokio::test]
