@@ -6,6 +6,9 @@
 #
 # `./headgate.sh bench warehouse` measures how fresh the warehouse is, against the fake of Redshift.
 #
+# `./headgate.sh bench protocols` measures what an event costs the gateway by each protocol, and what it costs to know one that
+# comes again.
+#
 # HEADGATE_BENCH_DIR chooses the disk that the servers' journals are on (else the build's own directory).
 
 # bench_crate CRATE NAME ARGS...: runs one bench of one crate.
@@ -169,6 +172,14 @@ run_benches() {
     # Past 1,024 open files by default; the idle connections need more.
     ulimit -n "$(ulimit -Hn)"
 
+    if [ "${1:-}" = protocols ]; then
+        say "each protocol, beside the native one"
+        bench_crate headgate-gateway protocols >"$bench_dir/protocols.md"
+        say "events that come again"
+        bench_crate headgate-sink dedup --features headgate-sink/testing >"$bench_dir/dedup.md"
+        python3 scripts/performance.py protocols "$bench_dir" "$disk" "$docs/performance.md"
+        return
+    fi
     if [ "${1:-}" = kinesis ]; then
         build
         run_kinesis_bench

@@ -4,6 +4,7 @@
     scripts/performance.py all FIGURES CRITERION DISK PAGE
     scripts/performance.py cluster FIGURES DISK PAGE          only what needs Kafka and S3
     scripts/performance.py kinesis FIGURES DISK PAGE          only a gateway that writes to Kinesis
+    scripts/performance.py protocols FIGURES DISK PAGE        only what each protocol costs, and events that come again
     scripts/performance.py warehouse FIGURES DISK PAGE        only what needs the fake of Redshift too
 
 FIGURES holds what scripts/bench.sh left, CRITERION is criterion's directory of results, DISK is where the journals
@@ -260,6 +261,10 @@ def blocks(what, folder, *places):
     if what == "warehouse":
         (disk,) = places
         return {"warehouse machine": machine(folder, disk), "warehouse": freshness(folder)}
+    if what == "protocols":
+        (disk,) = places
+        read_in = {name: (folder / f"{name}.md").read_text() for name in ("protocols", "dedup")}
+        return {"protocols machine": machine(folder, disk), **read_in}
     if what == "kinesis":
         (disk,) = places
         return {"kinesis machine": machine(folder, disk), **to_kinesis(folder)}
@@ -286,6 +291,6 @@ def main(what, folder, *rest):
 
 
 if __name__ == "__main__":
-    if (sys.argv[1:2], len(sys.argv)) not in ((["all"], 6), (["cluster"], 5), (["kinesis"], 5), (["warehouse"], 5)):
+    if (sys.argv[1:2], len(sys.argv)) not in ((["all"], 6), (["cluster"], 5), (["kinesis"], 5), (["protocols"], 5), (["warehouse"], 5)):
         sys.exit(__doc__)
     main(*sys.argv[1:])

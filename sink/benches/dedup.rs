@@ -12,6 +12,11 @@ const BATCH: u64 = 100_000;
 const BATCHES: u64 = 10;
 
 fn main() {
+    println!(
+        "| events remembered | new, CPU ns an event | came before, CPU ns an event | memory, bytes an event | kept in the \
+         store, bytes an event |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: |");
     for remembered in [0, 100_000, 1_000_000, 9_000_000] {
         let mut known = Remembered::new(&Config::default()).expect("the default is a window");
         let mut next = 0;
@@ -39,8 +44,7 @@ fn main() {
         let again = cpu_time() - before;
         let (events, memory) = known.extent();
         println!(
-            "{remembered} events remembered: {:.0} ns an event that is new, {:.0} ns one that came before; {:.1} bytes of \
-             memory for each of {events}, {:.1} bytes kept in the store for each that landed",
+            "| {remembered} | {:.0} | {:.0} | {:.1} | {:.1} |",
             new.as_nanos() as f64 / (BATCH * BATCHES) as f64,
             again.as_nanos() as f64 / BATCH as f64,
             memory as f64 / events as f64,

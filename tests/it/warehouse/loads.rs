@@ -6,10 +6,11 @@ use super::{By, Warehouse, event};
 use crate::harness::{stdout, wait_for};
 
 fn lands_and_loads(by: By) {
-    let warehouse = Warehouse::start(by);
+    let mut warehouse = Warehouse::start(by);
+    // A client that sends again what it has sent, and a sink that lands both: one is loaded.
+    warehouse.set("HEADGATE__SINK__DEDUP_WINDOW_MS", "0");
     let up = warehouse.up();
     warehouse.land(&up, 0, 30);
-    // A client that sends again what it has sent: two rows have landed, one is loaded.
     let again: Vec<Value> = (20..40).map(event).collect();
     assert_eq!(up.post_json(&Value::Array(again).to_string()).status, 200);
     wait_for("40 rows in the warehouse", || {
