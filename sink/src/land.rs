@@ -31,7 +31,7 @@ use crate::{
     route::Tables,
     seen::{self, Seen},
     sink::Error,
-    store::{self, Store},
+    store::Store,
     table::Generation,
 };
 
@@ -186,22 +186,16 @@ impl Lander {
         let named = |(partition, name): (Partition, Option<String>)| Some((partition, name?));
         let newest: Vec<_> = newest.into_iter().filter_map(named).collect();
         if !newest.is_empty() {
-            let load = || {
-                let unread = |name: &str, reason: &str| {
-                    tracing::error!(
-                        name,
-                        reason,
-                        "ids of landed events cannot be read: if those come again they land again"
-                    );
-                    self.metrics.dedup_unread();
-                };
-                seen::load(&self.store, &folder, newest.clone(), events_max, unread)
+            let unread = |name: &str, reason: &str| {
+                tracing::error!(
+                    name,
+                    reason,
+                    "ids of landed events cannot be read: if those come again they land again"
+                );
+                self.metrics.dedup_unread();
             };
-            let transient = |_: &store::Error| true;
-            let loaded = self
-                .retry
-                .until("read the ids of landed events", transient, load);
-            let loaded = loaded.await.map_err(commit::Error::from)?;
+            let with = (&*self.store, &self.retry);
+            let loaded = seen::load(with, &folder, &newest, events_max, unread).await;
             let seen = Arc::clone(seen);
             files::blocking(move || {
                 let mut seen = locked(&seen);

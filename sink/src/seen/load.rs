@@ -1,9 +1,6 @@
 //! Reading the windows of partitions that were just assigned.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, pin::pin};
 
 use futures_util::stream::{self, StreamExt};
 use headgate_stream::log::Partition;
@@ -12,7 +9,10 @@ use super::{
     object::{self, Object},
     window::{Id, Kept, Slice},
 };
-use crate::store::{self, Store};
+use crate::{
+    retry::Retry,
+    store::{self, Store},
+};
 
 /// How many objects are read at once; each may have the ids of a batch's events.
 const READS_MAX: usize = 4;
@@ -28,73 +28,75 @@ pub(crate) struct Loaded {
 type Sections = BTreeMap<(String, Partition), (Vec<Id>, Vec<Slice>)>;
 
 /// Reads what is kept of the partitions, each from its newest object on, the newest first and until there are about
-/// `events_max` events. Objects that are missing or broken are passed to `unread` with the reason.
-///
-/// # Errors
-/// The store fails.
+/// `events_max` events, however long the store takes to be well again. Objects that are missing or broken are passed to
+/// `unread` with the reason.
 pub(crate) async fn load(
-    store: &Arc<dyn Store>,
+    (store, retry): (&dyn Store, &Retry),
     folder: &str,
-    newest: Vec<(Partition, String)>,
+    newest: &[(Partition, String)],
     events_max: usize,
     mut unread: impl FnMut(&str, &str),
-) -> Result<Vec<Loaded>, store::Error> {
-    let heads: BTreeSet<&String> = newest.iter().map(|(_, name)| name).collect();
+) -> Vec<Loaded> {
+    let mut heads: BTreeMap<String, Vec<Partition>> = BTreeMap::new();
+    for (partition, name) in newest {
+        heads
+            .entry(name.clone())
+            .or_default()
+            .push(partition.clone());
+    }
     let mut chains: BTreeMap<Partition, Vec<Kept>> = BTreeMap::new();
     let mut sections = Sections::new();
-    let mut reading = stream::iter(heads.into_iter().cloned())
-        .map(|name| read(store, folder, name))
-        .buffer_unordered(READS_MAX);
-    while let Some((name, found)) = reading.next().await {
-        let Some(object) = understood(&name, found, &mut unread)? else {
-            continue;
-        };
-        for (partition, _) in newest.iter().filter(|(_, newest)| *newest == name) {
-            if let Some((section, ids)) = object.of(partition) {
-                let mut chain: Vec<Kept> = section.older().collect();
-                chain.push(Kept {
-                    name: name.clone(),
-                    ids: section.ids,
-                });
-                chains.insert(partition.clone(), chain);
-                let place = (name.clone(), partition.clone());
-                sections.insert(place, (ids.collect(), section.slices()));
-            }
+    let mut take = |name: &str, partition: Partition, object: &Object| {
+        let (section, ids) = object.of(&partition)?;
+        let mut chain: Vec<Kept> = section.older().collect();
+        chain.push(Kept {
+            name: name.to_owned(),
+            ids: section.ids,
+        });
+        let found = (ids.collect(), section.slices());
+        sections.insert((name.to_owned(), partition.clone()), found);
+        Some((partition, chain))
+    };
+    let reading = |wanted: BTreeMap<String, Vec<Partition>>| {
+        stream::iter(wanted)
+            .map(|(name, partitions)| async {
+                let found = read(store, retry, &format!("{folder}{name}")).await;
+                (name, partitions, found)
+            })
+            .buffer_unordered(READS_MAX)
+    };
+    let mut found = pin!(reading(heads));
+    while let Some((name, partitions, found)) = found.next().await {
+        match found {
+            Ok(object) => chains.extend(
+                partitions
+                    .into_iter()
+                    .filter_map(|partition| take(&name, partition, &object)),
+            ),
+            Err(reason) => unread(&name, &reason),
         }
     }
-    drop(reading);
-    let wanted = within(&mut chains, events_max);
-    let mut reading = stream::iter(wanted)
-        .map(|(name, partitions)| async move {
-            let (name, found) = read(store, folder, name).await;
-            (name, partitions, found)
-        })
-        .buffer_unordered(READS_MAX);
-    while let Some((name, partitions, found)) = reading.next().await {
-        let Some(object) = understood(&name, found, &mut unread)? else {
-            continue;
-        };
-        for partition in partitions {
-            if let Some((section, ids)) = object.of(&partition) {
-                let found = (ids.collect(), section.slices());
-                sections.insert((name.clone(), partition.clone()), found);
-            }
+    let mut found = pin!(reading(within(&mut chains, events_max)));
+    while let Some((name, partitions, found)) = found.next().await {
+        match found {
+            Ok(object) => partitions.into_iter().for_each(|partition| {
+                take(&name, partition, &object);
+            }),
+            Err(reason) => unread(&name, &reason),
         }
     }
-    Ok(chains
-        .into_iter()
-        .map(|(partition, chain)| {
-            let objects = chain.into_iter().filter_map(|kept| {
-                let place = (kept.name.clone(), partition.clone());
-                let (ids, slices) = sections.remove(&place)?;
-                Some((kept, ids, slices))
-            });
-            Loaded {
-                objects: objects.collect(),
-                partition,
-            }
-        })
-        .collect())
+    let loaded = |(partition, chain): (Partition, Vec<Kept>)| {
+        let objects = chain.into_iter().filter_map(|kept| {
+            let place = (kept.name.clone(), partition.clone());
+            let (ids, slices) = sections.remove(&place)?;
+            Some((kept, ids, slices))
+        });
+        Loaded {
+            objects: objects.collect(),
+            partition,
+        }
+    };
+    chains.into_iter().map(loaded).collect()
 }
 
 /// Cuts the chains where there would be too many events, all at about the same distance from their ends; the objects to
@@ -103,75 +105,44 @@ fn within(
     chains: &mut BTreeMap<Partition, Vec<Kept>>,
     events_max: usize,
 ) -> BTreeMap<String, Vec<Partition>> {
-    let mut wanted: BTreeMap<String, Vec<Partition>> = BTreeMap::new();
-    let mut open: BTreeMap<&Partition, usize> = chains.keys().map(|p| (p, 0)).collect();
-    let mut events = 0;
-    let mut rank = 0;
+    let newest = chains.values().filter_map(|chain| chain.last());
+    let mut events: usize = newest.map(|kept| kept.ids).sum();
+    // How many objects of each are wanted, from its end.
+    let mut taken: BTreeMap<Partition, usize> = BTreeMap::new();
+    let mut open: Vec<Partition> = chains.keys().cloned().collect();
+    let mut rank = 1;
     while !open.is_empty() {
-        open.retain(|partition, taken| {
-            let chain = &chains[*partition];
-            let Some(kept) = chain.iter().rev().nth(rank) else {
+        open.retain(|partition| {
+            let kept = chains
+                .get(partition)
+                .and_then(|chain| chain.iter().rev().nth(rank));
+            let Some(kept) = kept.filter(|kept| events + kept.ids <= events_max) else {
                 return false;
             };
-            if rank > 0 && events + kept.ids > events_max {
-                return false;
-            }
             events += kept.ids;
-            *taken = rank + 1;
-            if rank > 0 {
-                let of = wanted.entry(kept.name.clone()).or_default();
-                of.push((*partition).clone());
-            }
+            taken.insert(partition.clone(), rank);
             true
         });
         rank += 1;
     }
-    for (partition, chain) in chains.iter_mut() {
-        let is_wanted = |kept: &Kept| {
-            let of = wanted.get(&kept.name);
-            of.is_some_and(|partitions| partitions.contains(partition))
-        };
-        let newest = chain.len() - 1;
-        let mut at = 0;
-        chain.retain(|kept| {
-            at += 1;
-            at - 1 == newest || is_wanted(kept)
-        });
+    let mut wanted: BTreeMap<String, Vec<Partition>> = BTreeMap::new();
+    for (partition, chain) in chains {
+        let older = taken.get(partition).copied().unwrap_or(0);
+        chain.drain(..chain.len().saturating_sub(older + 1));
+        for kept in chain.iter().take(older) {
+            wanted
+                .entry(kept.name.clone())
+                .or_default()
+                .push(partition.clone());
+        }
     }
     wanted
 }
 
-async fn read(
-    store: &Arc<dyn Store>,
-    folder: &str,
-    name: String,
-) -> (String, Result<Result<Object, String>, store::Error>) {
-    let found = read_object(&**store, &format!("{folder}{name}")).await;
-    (name, found)
-}
-
 /// An object, or why there is none to be had.
-pub(super) async fn read_object(
-    store: &dyn Store,
-    path: &str,
-) -> Result<Result<Object, String>, store::Error> {
-    match store.read(path).await {
-        Ok(bytes) => Ok(object::read(&bytes)),
-        Err(store::Error::NotFound { .. }) => Ok(Err("it is not there".to_owned())),
-        Err(error) => Err(error),
-    }
-}
-
-fn understood(
-    name: &str,
-    found: Result<Result<Object, String>, store::Error>,
-    unread: &mut impl FnMut(&str, &str),
-) -> Result<Option<Object>, store::Error> {
-    match found? {
-        Ok(object) => Ok(Some(object)),
-        Err(reason) => {
-            unread(name, &reason);
-            Ok(None)
-        }
-    }
+async fn read(store: &dyn Store, retry: &Retry, path: &str) -> Result<Object, String> {
+    let transient = |error: &store::Error| !matches!(error, store::Error::NotFound { .. });
+    let doing = "read the ids of landed events";
+    let bytes = retry.until(doing, transient, || store.read(path)).await;
+    object::read(&bytes.map_err(|error| error.to_string())?)
 }

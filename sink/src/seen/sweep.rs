@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{SEEN, load::read_object};
+use super::{SEEN, object};
 use crate::{
     commit,
-    store::{Object, PAGE_OBJECTS, Store},
+    store::{self, Object, PAGE_OBJECTS, Store},
 };
 
 /// Removes what was written before `cut_ms`, by the store's clock, and belongs to no partition's window; returns how many
@@ -56,7 +56,11 @@ async fn needed(
     let newest: BTreeSet<String> = commit::seen(store, stream).await?;
     let mut needed = BTreeSet::new();
     for name in newest {
-        let Ok(object) = read_object(store, &format!("{folder}/{name}")).await? else {
+        let bytes = match store.read(&format!("{folder}/{name}")).await {
+            Err(store::Error::NotFound { .. }) => return Ok(None),
+            read => read?,
+        };
+        let Ok(object) = object::read(&bytes) else {
             return Ok(None);
         };
         let sections = object.header.partitions.iter();

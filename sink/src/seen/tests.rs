@@ -1,7 +1,5 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::{store::Store, testing::memory::Memory};
+use crate::{health::Health, retry::Retry, store::Store, testing::memory::Memory};
 
 fn stream() -> StreamId {
     StreamId {
@@ -41,15 +39,20 @@ async fn land(
 }
 
 async fn loaded(store: &Memory, newest: &[(u32, &str)], events_max: usize) -> (Seen, Vec<String>) {
-    let store: Arc<dyn Store> = Arc::new(store.clone());
     let newest = newest
         .iter()
         .map(|(n, name)| (partition(*n), (*name).to_owned()));
+    let newest: Vec<_> = newest.collect();
     let (mut seen, mut missing) = (seen(events_max as u64), Vec::new());
+    let failures = prometheus::IntCounter::new("failures", "of the store").unwrap();
+    let retry = Retry::new(
+        &Config::default(),
+        failures,
+        Health::new(Default::default()),
+    );
     let folder = seen.folder().to_owned();
     let unread = |name: &str, _: &str| missing.push(name.to_owned());
-    let found = load(&store, &folder, newest.collect(), events_max, unread);
-    for loaded in found.await.unwrap() {
+    for loaded in load((store, &retry), &folder, &newest, events_max, unread).await {
         seen.restore(loaded);
     }
     (seen, missing)
