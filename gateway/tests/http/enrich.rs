@@ -231,8 +231,8 @@ fn again(gateway: &Running, enrich: &Value, schemas: &Registry) -> Value {
         source_default: "web",
         receivedtime: "2026-11-22T20:07:54Z",
         senttime: None,
-        protected: &bad.protected,
-        form: bad.form.as_deref(),
+        protected: &bad.payload_protected,
+        form: bad.payload_form.as_deref(),
     };
     match again.judge(schemas, &rejected) {
         Verdict::Valid(valid) => serde_json::from_slice(&valid.record).unwrap(),
