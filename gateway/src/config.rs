@@ -305,8 +305,10 @@ mod tests {
 
     #[test]
     fn each_problem_names_its_key() {
-        let mut config = Config::default();
-        config.trusted_proxies = vec!["10.0.0.0/33".into()];
+        let mut config = Config {
+            trusted_proxies: vec!["10.0.0.0/33".into()],
+            ..Config::default()
+        };
         config.limits.depth_max = 0;
         config.limits.header_bytes_max = 100;
         config.limits.in_flight_bytes_max = 1;

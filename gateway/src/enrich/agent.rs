@@ -186,11 +186,11 @@ impl Agents {
     /// The expressions that are built in cannot be compiled.
     pub(super) fn new() -> Result<Self, Error> {
         let regexes: Regexes = serde_json::from_str(REGEXES)?;
-        let mut browsers = regexes.user_agent_parsers.into_iter();
-        let browsers = browsers
-            .try_fold(user_agent::Builder::new(), user_agent::Builder::push)
-            .map_err(ua_parser::Error::from)?;
-        let mut systems = regexes.os_parsers.into_iter();
+        let (mut browsers, mut systems) = (
+            regexes.user_agent_parsers.into_iter(),
+            regexes.os_parsers.into_iter(),
+        );
+        let browsers = browsers.try_fold(user_agent::Builder::new(), user_agent::Builder::push)?;
         let systems = systems
             .try_fold(os::Builder::new(), os::Builder::push)
             .map_err(ua_parser::Error::from)?;

@@ -208,10 +208,16 @@ async fn what_schemas_hide_is_hidden_in_what_was_added() {
     let context = &data["context"];
     assert_eq!(context["ip"], "***");
     assert_eq!(context["location"], Value::Null);
-    assert_eq!(context["campaign"], json!({ "source": "mail", "network": "Google" }));
+    assert_eq!(
+        context["campaign"],
+        json!({ "source": "mail", "network": "Google" })
+    );
     let element = json!({ "data": [{ "e": "pv", "url": PAGE }] });
     let data = send(&gateway, TP2, WEB, element).await;
-    assert_eq!((&data["user_ipaddress"], &data["geo_city"]), (&Value::Null, &json!("***")));
+    assert_eq!(
+        (&data["user_ipaddress"], &data["geo_city"]),
+        (&Value::Null, &json!("***"))
+    );
 }
 
 /// Judges the only bad event once more.
@@ -243,7 +249,12 @@ fn again(gateway: &Running, enrich: &Value, schemas: &Registry) -> Value {
 #[tokio::test]
 async fn an_event_that_is_judged_again_gets_what_it_tells_itself_and_nothing_of_who_replays_it() {
     let enrich = all("truncate");
-    let hide = || ("_privacy.json", json!({ "calls": { "/context/campaign/source": "drop" } }));
+    let hide = || {
+        (
+            "_privacy.json",
+            json!({ "calls": { "/context/campaign/source": "drop" } }),
+        )
+    };
     let paid = |kind: &str| {
         let schema = json!({ "type": "object", "x-track": true, "properties": { "total": { "type": kind } } });
         registry(&[("paid/1.json", schema), hide()])
@@ -254,7 +265,9 @@ async fn an_event_that_is_judged_again_gets_what_it_tells_itself_and_nothing_of_
         "context": { "page": { "url": PAGE }, "campaign": { "source": "own" } },
     });
     let headers = format!("{WEB}{FORWARDED}{EDGE}");
-    let reply = gateway.post_to("/v1/track", &headers, message.to_string()).await;
+    let reply = gateway
+        .post_to("/v1/track", &headers, message.to_string())
+        .await;
     assert_eq!(reply.status, 200);
     let record = again(&gateway, &enrich, &paid("number"));
     let context = &record["data"]["context"];
