@@ -13,6 +13,7 @@ use http::{HeaderMap, header};
 mod address;
 mod agent;
 mod campaign;
+mod class;
 pub(crate) mod config;
 mod document;
 mod geo;
@@ -25,6 +26,7 @@ pub use self::geo::Error as GeoError;
 
 use self::{
     agent::Agents,
+    class::Class,
     document::{Document, Field},
     geo::Geo,
     layout::Layout,
@@ -113,7 +115,7 @@ impl Enricher {
         };
         let mut document = Document::read(data, layout(protocol)?, done)?;
         if self.campaign {
-            campaign(&mut document);
+            campaign(&mut document, event.kind == PAGE);
         }
         if let Some(agents) = &self.agents {
             agent(&mut document, agents, client);
@@ -155,9 +157,16 @@ fn layout(protocol: &str) -> Option<&'static Layout> {
     }
 }
 
-fn campaign(document: &mut Document<'_>) {
-    let page = document.text(Field::PageUrl);
-    let Some(page) = page.or_else(|| document.text(Field::PageUrlReported)) else {
+/// The call of SDKs that has a page's address among its properties; in others' it is any address.
+const PAGE: &str = "page";
+
+fn campaign(document: &mut Document<'_>, is_page: bool) {
+    let reported = || {
+        is_page
+            .then(|| document.text(Field::PageUrlReported))
+            .flatten()
+    };
+    let Some(page) = document.text(Field::PageUrl).or_else(reported) else {
         return;
     };
     campaign::read(&page, |field, value| document.fill_text(field, &value));
@@ -174,7 +183,7 @@ fn agent(document: &mut Document<'_>, agents: &Agents, client: &Client<'_>) {
         && lacks(document, &[Field::Browser, Field::BrowserVersion])
     {
         document.fill_text(Field::Browser, &browser.name);
-        document.fill_text(Field::BrowserFull, &browser.full());
+        document.fill_text(Field::BrowserFull, &browser.full);
         if let Some(version) = &browser.version {
             document.fill_text(Field::BrowserVersion, version);
         }
@@ -183,7 +192,7 @@ fn agent(document: &mut Document<'_>, agents: &Agents, client: &Client<'_>) {
         && lacks(document, &[Field::OsName, Field::OsVersion])
     {
         document.fill_text(Field::OsName, &os.name);
-        document.fill_text(Field::OsFull, &os.full());
+        document.fill_text(Field::OsFull, &os.full);
         if let Some(version) = &os.version {
             document.fill_text(Field::OsVersion, version);
         }
@@ -195,7 +204,7 @@ fn agent(document: &mut Document<'_>, agents: &Agents, client: &Client<'_>) {
         document.fill_text(Field::Device, named);
     }
     match class {
-        agent::Class::Robot => document.fill_text(Field::BrowserType, "Robot"),
+        Class::Robot => document.fill_text(Field::BrowserType, "Robot"),
         _ => {
             let mobile = class.is_mobile();
             document.fill(

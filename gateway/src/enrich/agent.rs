@@ -13,7 +13,7 @@ use lru::LruCache;
 use serde::Deserialize;
 use ua_parser::{os, user_agent};
 
-use super::layout::Devices;
+use super::class::Class;
 
 /// `gateway/data/uap-core/README.md` says where they come from.
 const REGEXES: &str = include_str!("../../data/uap-core/regexes.json");
@@ -44,11 +44,12 @@ pub(super) struct Named {
     pub(super) name: String,
     /// As far as it is told: numbers with dots between them.
     pub(super) version: Option<String>,
-    /// As many parts of the version as its users call it by.
-    short: Option<String>,
+    /// Name and version, as people say them.
+    pub(super) full: String,
 }
 
 impl Named {
+    /// `called_by`: how many parts of the version its users call it by.
     fn new(name: &str, parts: [Option<&str>; 4], called_by: usize) -> Option<Self> {
         if name.is_empty() || name == "Other" {
             return None;
@@ -64,94 +65,12 @@ impl Named {
         Some(Self {
             name: name.to_owned(),
             version: joined(told.len()),
-            short: joined(called_by),
+            full: match joined(called_by) {
+                Some(short) => format!("{name} {short}"),
+                None => name.to_owned(),
+            },
         })
     }
-
-    /// Name and version, as people say them.
-    pub(super) fn full(&self) -> String {
-        match &self.short {
-            Some(short) => format!("{} {short}", self.name),
-            None => self.name.clone(),
-        }
-    }
-}
-
-/// What sort of thing a user agent runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    Desktop,
-    Mobile,
-    Tablet,
-    Tv,
-    /// On anything: nobody sits before it.
-    Robot,
-}
-
-impl Class {
-    /// By what the text has in it. Browsers of phones say `Mobi`, those of Android's tablets do not
-    /// (<https://developer.mozilla.org/docs/Web/HTTP/Guides/Browser_detection_using_the_user_agent>).
-    fn of(text: &str) -> Option<Self> {
-        const TVS: [&str; 11] = [
-            "SmartTV",
-            "SMART-TV",
-            "Smart TV",
-            "AppleTV",
-            "Apple TV",
-            "GoogleTV",
-            "Android TV",
-            "HbbTV",
-            "CrKey",
-            "Roku",
-            "BRAVIA",
-        ];
-        const DESKTOPS: [&str; 4] = ["Windows NT", "Macintosh", "X11", "CrOS"];
-        let has = |part: &&str| text.contains(*part);
-        let any = |parts: &[&str]| parts.iter().any(has);
-        if is_robot(text) {
-            Some(Self::Robot)
-        } else if any(&TVS) {
-            Some(Self::Tv)
-        } else if any(&["iPad", "Tablet", "tablet"]) {
-            Some(Self::Tablet)
-        } else if any(&["Mobi", "iPhone", "iPod", "Opera Mini"]) {
-            Some(Self::Mobile)
-        } else if any(&["Android"]) && any(&["Mozilla/"]) {
-            Some(Self::Tablet)
-        } else if any(&DESKTOPS) {
-            Some(Self::Desktop)
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn name(self, devices: &Devices) -> Option<&'static str> {
-        match self {
-            Self::Desktop => Some(devices.desktop),
-            Self::Mobile => Some(devices.mobile),
-            Self::Tablet => Some(devices.tablet),
-            Self::Tv => Some(devices.tv),
-            Self::Robot => devices.robot,
-        }
-    }
-
-    /// Whether it is one to carry around.
-    pub(super) fn is_mobile(self) -> bool {
-        matches!(self, Self::Mobile | Self::Tablet)
-    }
-}
-
-/// Whether it says so itself: a word that ends in one of these.
-fn is_robot(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let words = lower.split(|character: char| !character.is_ascii_alphanumeric());
-    let named = |word: &str| {
-        // Cubot makes phones.
-        (word.ends_with("bot") && word != "cubot")
-            || word.ends_with("crawler")
-            || word.ends_with("spider")
-    };
-    words.into_iter().any(named)
 }
 
 /// What a text tells.
@@ -247,7 +166,7 @@ mod tests {
         let agents = Agents::new().unwrap();
         let told = |text: &str| {
             let agent = agents.of(text);
-            let full = |named: &Option<Named>| named.as_ref().map(Named::full);
+            let full = |named: &Option<Named>| named.as_ref().map(|named| named.full.clone());
             (full(&agent.browser), full(&agent.os), agent.class)
         };
         let expect = |browser: &str, os: &str, class| {
@@ -294,19 +213,6 @@ mod tests {
             expect("Python Requests 2", "", None)
         );
         assert_eq!(told("analytics-node/3.1.0"), expect("", "", None));
-    }
-
-    #[test]
-    fn a_phone_is_no_robot_for_its_makers_name() {
-        let text = "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 Chrome/100.0 Mobile Safari/537.36";
-        assert_eq!(Class::of(text), Some(Class::Mobile));
-        let text =
-            "Mozilla/5.0 (Linux; Android 9; SM-T860) AppleWebKit/537.36 Chrome/100.0 Safari/537.36";
-        assert_eq!(Class::of(text), Some(Class::Tablet));
-        assert_eq!(
-            Class::of("Baiduspider+(+http://www.baidu.com)"),
-            Some(Class::Robot)
-        );
     }
 
     #[test]

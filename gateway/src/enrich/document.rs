@@ -169,9 +169,11 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn fill_text(&mut self, field: Field, text: &str) {
-        let mut json = Vec::with_capacity(text.len() + 2);
-        write_string(text, &mut json);
-        self.fill(field, &json);
+        if self.layout.place(field).is_some() {
+            let mut json = Vec::with_capacity(text.len() + 2);
+            write_string(text, &mut json);
+            self.fill(field, &json);
+        }
     }
 
     /// Puts what `change` makes of them in the place of all addresses of the client in the text; `None`: it becomes null.
@@ -252,6 +254,8 @@ fn member(members: &mut Vec<u8>, name: &str, json: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::layout::{SEGMENT, SNOWPLOW};
     use super::*;
 
@@ -327,6 +331,58 @@ mod tests {
         let text = r#"{"user_ipaddress":"a","other":{"ip":"b"},"ip":"c"}"#;
         let expected = r#"{"user_ipaddress":"cut a","other":{"ip":"cut b"},"ip":"c"}"#;
         assert_eq!(changed(text, &SNOWPLOW, &[]).as_deref(), Some(expected));
+    }
+
+    /// Objects of names that mean something here and of others, some of them twice.
+    fn anything() -> impl Strategy<Value = String> {
+        let names = [
+            "context", "os", "name", "version", "ip", "location", "latitude", "x",
+        ];
+        let value = prop_oneof![
+            Just("null".to_owned()),
+            Just("\"\"".to_owned()),
+            Just("\"1.2.3.4\"".to_owned()),
+            Just("[1, 2]".to_owned()),
+            Just("7".to_owned()),
+        ];
+        let object = value.prop_recursive(4, 32, 6, move |inner| {
+            let member = (prop::sample::select(names.to_vec()), inner);
+            prop::collection::vec(member, 0..6).prop_map(|members| {
+                let members = members.iter();
+                let members: Vec<String> = members
+                    .map(|(name, value)| format!("\"{name}\": {value}"))
+                    .collect();
+                format!("{{ {} }}", members.join(" , "))
+            })
+        });
+        object.prop_map(|inner| format!("{{\"a\":1,\"context\":{inner}}}"))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_filled_into_json_stays_json_and_is_full(text in anything()) {
+            let fill = |text: &str| {
+                let mut document = Document::read(text, &SEGMENT, &[]).unwrap();
+                document.change_addresses(|_| None);
+                document.fill_text(Field::OsName, "iOS");
+                document.fill_text(Field::OsVersion, "18");
+                document.fill_text(Field::Ip, "1.2.3.4");
+                document.fill(Field::Latitude, b"1.5");
+                document.finish()
+            };
+            let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+            if let Some(filled) = fill(&text) {
+                let json: serde_json::Value = serde_json::from_str(&filled).unwrap();
+                prop_assert_eq!(&json["a"], &whole["a"]);
+            }
+            // No place is left but where something else stands.
+            let mut document = Document::read(&text, &SEGMENT, &[]).unwrap();
+            document.fill_text(Field::OsName, "iOS");
+            let filled = document.finish().unwrap_or(text);
+            let mut again = Document::read(&filled, &SEGMENT, &[]).unwrap();
+            again.fill_text(Field::OsName, "Android");
+            prop_assert_eq!(again.finish(), None);
+        }
     }
 
     #[test]

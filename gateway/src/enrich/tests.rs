@@ -26,7 +26,11 @@ fn client(address: &str) -> Client<'static> {
 /// The data afterwards; null: nothing was to be done.
 fn enriched_by(enricher: &Enricher, protocol: &str, client: &Client<'_>, data: &Value) -> Value {
     let text = data.to_string();
-    let event = Event::default().with(&text);
+    let event = Event {
+        kind: "page".into(),
+        ..Event::default()
+    };
+    let event = event.with(&text);
     let found = enricher.enrich(protocol, client, &event, &[]);
     found.map_or(Value::Null, |found| serde_json::from_str(&found).unwrap())
 }
@@ -97,6 +101,14 @@ fn a_campaign_is_read_from_the_page_where_the_event_has_none() {
         let found = enriched(config.clone(), "segment", &client, data);
         assert_eq!(found["context"]["campaign"], expected);
     }
+    // What a track call reports is the address of a link as well as of its page.
+    let track = json!({ "properties": { "url": page } }).to_string();
+    let event = Event {
+        kind: "track".into(),
+        ..Event::default()
+    };
+    let found = enricher(config.clone()).enrich("segment", &client, &event.with(&track), &[]);
+    assert_eq!(found, None);
     let own = json!({ "context": { "page": { "url": page }, "campaign": { "source": "own", "clickId": "", "network": "x" } } });
     let found = enriched(config.clone(), "segment", &client, own);
     let expected = json!({ "source": "own", "name": "may sale", "clickId": "g-1", "network": "x" });
