@@ -115,7 +115,7 @@ async fn from_bad_events(
     let run = Run::begin(
         Arc::clone(&store),
         shared.load(),
-        Again::new(&config.gateway, &config.sources, privacy),
+        Again::new(&config.gateway, &config.sources, privacy)?,
         Filter::new(arguments),
         clock,
         config.replay.replayed_events_max,

@@ -44,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
     let parts = Parts {
         writer: memory.writer(),
         schemas: Arc::clone(schemas),
-        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate").unwrap()),
         privacy: Default::default(),
         topics: topics.clone(),
         registry: prometheus::Registry::new(),
@@ -68,7 +68,7 @@ fuzz_target!(|input: &[u8]| {
         .body(Full::new(bytes::Bytes::copy_from_slice(body)))
         .unwrap();
     let status = runtime
-        .block_on(collector.respond(request))
+        .block_on(collector.respond(request, None))
         .status()
         .as_u16();
     assert!(matches!(status, 200 | 207 | 400 | 413), "{status}");

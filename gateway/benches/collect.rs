@@ -53,7 +53,7 @@ fn collector() -> Collector {
     let parts = Parts {
         writer: Arc::new(Void),
         schemas: Arc::new(SharedRegistry::new(schemas())),
-        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate").unwrap()),
         privacy: Default::default(),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
@@ -117,7 +117,7 @@ fn collect(criterion: &mut Criterion) {
             group.bench_with_input(BenchmarkId::new(protocol, batch), &body, |bencher, body| {
                 bencher.iter(|| {
                     let request = Request::post(path).body(Full::new(body.clone())).unwrap();
-                    let response = runtime.block_on(collector.respond(request));
+                    let response = runtime.block_on(collector.respond(request, None));
                     assert_eq!(response.status(), 200);
                 });
             });

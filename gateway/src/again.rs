@@ -14,6 +14,7 @@ use headgate_schemas::{
 
 use crate::{
     config::Config,
+    enrich::{self, Client},
     privacy::Privacy,
     protocol::{self, Item, Kept, Protocol, Sent, native::Native},
     rules::{Rules, Unfit},
@@ -82,12 +83,19 @@ pub struct Again {
 
 impl Again {
     /// By a gateway's settings.
-    pub fn new(config: &Config, sources: &sources::Config, privacy: Arc<Privacy>) -> Self {
-        Self {
-            sources: SharedSources::new(sources, &config.source_default),
+    ///
+    /// # Errors
+    /// What a source asks for cannot be had.
+    pub fn new(
+        config: &Config,
+        sources: &sources::Config,
+        privacy: Arc<Privacy>,
+    ) -> Result<Self, enrich::Error> {
+        Ok(Self {
+            sources: SharedSources::new(sources, &config.source_default)?,
             rules: Rules::new(config, privacy),
             bounds: protocol::Bounds::new(config),
-        }
+        })
     }
 
     /// The verdict on one event by these schemas.
@@ -141,7 +149,12 @@ impl Again {
         match judged {
             _ if rejected.kind.is_some() && is_utf8 && !read_then => Verdict::Partial,
             Ok(_) if !read_then => Verdict::Partial,
-            Ok((mut event, schema)) => {
+            Ok((event, schema)) => {
+                let richer = enrich(reading, sent, rejected, &event);
+                let mut event = match &richer {
+                    Some(richer) => event.with(richer),
+                    None => event,
+                };
                 let clean = self.rules.privacy.accepted(reading, schema, &mut event);
                 let event = match &clean {
                     Some(clean) => event.with(clean),
@@ -157,12 +170,28 @@ impl Again {
     }
 }
 
+/// Its data with what it tells itself; of the request that it came with nothing was kept.
+fn enrich(
+    reading: &protocol::Rules<'_>,
+    sent: &dyn Sent,
+    rejected: &Rejected<'_>,
+    event: &Event<'_>,
+) -> Option<String> {
+    let enricher = reading.source.enricher.as_ref()?;
+    let client = Client::forgotten(sent.anonymous());
+    let (protocol, _) = protocol_and_form(rejected);
+    enricher.enrich(protocol, &client, event, reading.done)
+}
+
+/// The protocol that its bytes came in, and the form within it.
+fn protocol_and_form<'a>(rejected: &Rejected<'a>) -> (&'a str, &'a str) {
+    let form = rejected.form.and_then(|form| form.split_once('/'));
+    form.unwrap_or((Native.name(), ""))
+}
+
 /// Opens its bytes by the protocol that they came in.
 fn open(rejected: &Rejected<'_>) -> Result<Box<dyn Sent>, protocol::Error> {
-    let (name, form) = rejected
-        .form
-        .and_then(|form| form.split_once('/'))
-        .unwrap_or((Native.name(), ""));
+    let (name, form) = protocol_and_form(rejected);
     let protocol = protocol::named(name).ok_or(protocol::Error::Unfit {
         what: "the event came in a protocol that this version does not know",
         at: 0,

@@ -5,6 +5,7 @@
 //! `reply`.
 
 use std::{
+    net::IpAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -24,6 +25,7 @@ use crate::{
     clock::Clock,
     config::Config,
     cors,
+    enrich::{Client, Trusted},
     judge::Judge,
     metrics::Metrics,
     protocol::{self, Asked, Endpoint, Protocol, Sent, key, media},
@@ -70,6 +72,7 @@ pub struct Collector {
     paths: protocol::Paths,
     bounds: protocol::Bounds,
     body: body::Bounds,
+    trusted: Trusted,
     admission: Admission,
     metrics: Arc<Metrics>,
 }
@@ -94,6 +97,7 @@ impl Collector {
             paths: protocol::Paths::new(config),
             bounds: protocol::Bounds::new(config),
             body: body::Bounds::new(config),
+            trusted: Trusted::new(&config.trusted_proxies),
             admission: Admission::new(
                 limits.in_flight_bytes_max,
                 Duration::from_millis(timeouts.admission_wait_ms),
@@ -108,7 +112,12 @@ impl Collector {
     }
 
     /// Answers any request. A defect that panics is answered with a 500 and ends only this request.
-    pub async fn respond<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    /// `peer` is the connection's other end, where that is an address.
+    pub async fn respond<B>(
+        &self,
+        request: Request<B>,
+        peer: Option<IpAddr>,
+    ) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
@@ -131,7 +140,7 @@ impl Collector {
             }
             Some((place, endpoint)) => {
                 let to = (protocol::ALL[place], endpoint);
-                let collected = self.collect(to, &sources, &head, &mut body);
+                let collected = self.collect(to, &sources, (&head, peer), &mut body);
                 let collected = AssertUnwindSafe(collected).catch_unwind().await;
                 self.answer(to, collected, head.version)
             }
@@ -195,7 +204,7 @@ impl Collector {
         &self,
         (protocol, endpoint): (&dyn Protocol, Endpoint),
         sources: &Sources,
-        head: &request::Parts,
+        (head, peer): (&request::Parts, Option<IpAddr>),
         body: &mut B,
     ) -> Result<Reply, Error>
     where
@@ -241,11 +250,16 @@ impl Collector {
         };
         let (records, verdicts) = {
             let from = (protocol.name(), sent.as_ref());
+            let client = match &source.enricher {
+                Some(_) => Client::of(&self.trusted, peer, &head.headers, sent.anonymous()),
+                None => Client::default(),
+            };
             let mut judge = Judge::new(
                 &self.rules,
                 &self.topics,
                 &reading,
                 from,
+                client,
                 &receivedtime,
                 &mut held,
             )?;

@@ -5,7 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{self, Paths};
+use crate::{
+    enrich,
+    protocol::{self, Paths},
+};
 
 /// The `[gateway]` section.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +18,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The `source` of an event that names none. Default `/headgate`.
     pub source_default: String,
+    /// Networks of proxies, as `10.0.0.0/8`, whose `X-Forwarded-For` tells a client's address: of those whom it names, the
+    /// right-most that is not in them. Default none: the address is the connection's other end.
+    pub trusted_proxies: Vec<String>,
     /// What a client may ask of the gateway.
     pub limits: Limits,
     /// How long the gateway waits for others.
@@ -30,6 +36,7 @@ impl Default for Config {
         Self {
             listen: (Ipv4Addr::UNSPECIFIED, 8080).into(),
             source_default: "/headgate".into(),
+            trusted_proxies: Vec::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             admin: Admin::default(),
@@ -174,6 +181,9 @@ impl Config {
         if self.source_default.is_empty() {
             problems.push(("source_default", "must not be empty".into()));
         }
+        for reason in enrich::problems(&self.trusted_proxies) {
+            problems.push(("trusted_proxies", reason));
+        }
         for path in &self.snowplow.post_paths {
             if let Some(reason) = path_problem(path) {
                 problems.push(("snowplow.post_paths", format!("has {path:?}: {reason}")));
@@ -295,7 +305,10 @@ mod tests {
 
     #[test]
     fn each_problem_names_its_key() {
-        let mut config = Config::default();
+        let mut config = Config {
+            trusted_proxies: vec!["10.0.0.0/33".into()],
+            ..Config::default()
+        };
         config.limits.depth_max = 0;
         config.limits.header_bytes_max = 100;
         config.limits.in_flight_bytes_max = 1;
@@ -309,6 +322,7 @@ mod tests {
         assert_eq!(
             keys,
             [
+                "trusted_proxies",
                 "snowplow.post_paths",
                 "snowplow.post_paths",
                 "limits.depth_max",

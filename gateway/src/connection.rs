@@ -94,6 +94,7 @@ async fn serve(socket: TcpStream, shared: Arc<Shared>, slot: OwnedSemaphorePermi
 }
 
 async fn live(mut socket: TcpStream, shared: &Arc<Shared>) {
+    let peer = socket.peer_addr().ok().map(|address| address.ip());
     let activity = Arc::new(Activity::new());
     let timer = pin!(tokio::time::sleep(shared.patience.idle));
     let closing = pin!(shared.drain.closing());
@@ -113,7 +114,11 @@ async fn live(mut socket: TcpStream, shared: &Arc<Shared>) {
         return;
     };
     let unread = sniff.into_bytes();
-    let mut parked = Parked { socket, unread };
+    let mut parked = Parked {
+        socket,
+        unread,
+        peer,
+    };
     // Serving is boxed, so that a parked connection does not keep room for hyper's.
     if protocol == Protocol::Http2 {
         return Box::pin(serving::http2(parked, shared, &activity, &mut interrupts)).await;
@@ -164,7 +169,9 @@ mod tests {
         let parts = Parts {
             writer: Memory::new(1).writer(),
             schemas: Arc::new(SharedRegistry::new(Registry::empty().unwrap())),
-            sources: crate::SharedSources::new(&crate::sources::Config::new(), "/headgate").into(),
+            sources: crate::SharedSources::new(&crate::sources::Config::new(), "/headgate")
+                .unwrap()
+                .into(),
             privacy: Default::default(),
             topics: Topics::default(),
             registry: prometheus::Registry::new(),

@@ -11,6 +11,7 @@ use headgate_stream::log::{Record, Topic};
 use crate::{
     admission::Held,
     collect::Error,
+    enrich::Client,
     ids::Ids,
     privacy::Kept,
     protocol::{self, Item, Sent},
@@ -57,6 +58,7 @@ pub(crate) struct Judge<'a, 'h> {
     reading: &'a protocol::Rules<'a>,
     protocol: &'static str,
     sent: &'a dyn Sent,
+    client: Client<'a>,
     body: &'a [u8],
     is_utf8: bool,
     ids: Ids,
@@ -75,6 +77,7 @@ impl<'a, 'h> Judge<'a, 'h> {
         topics: &'a Topics,
         reading: &'a protocol::Rules<'a>,
         (protocol, sent): (&'static str, &'a dyn Sent),
+        client: Client<'a>,
         receivedtime: &'a str,
         held: &'a mut Held<'h>,
     ) -> Result<Self, Error> {
@@ -88,6 +91,7 @@ impl<'a, 'h> Judge<'a, 'h> {
             reading,
             protocol,
             sent,
+            client,
             body,
             is_utf8: sent.text().is_utf8(),
             ids: Ids::new(reading.received_micros),
@@ -122,15 +126,32 @@ impl<'a, 'h> Judge<'a, 'h> {
     {
         let raw = &self.body[item.range.clone()];
         match self.rules.judge(self.reading, item, raw, self.is_utf8) {
-            Ok((mut event, schema)) => match self.clean(&mut event, schema) {
-                None => self.accept(event),
-                Some(clean) => Ok(self.accept(event.with(&clean))?.owned()),
+            Ok((event, schema)) => match self.enrich(&event) {
+                None => self.cleaned(event, schema),
+                Some(richer) => Ok(self.cleaned(event.with(&richer), schema)?.owned()),
             },
             Err(unfit) => {
                 let privacy = &self.rules.privacy;
                 let kept = privacy.rejected(self.reading, self.protocol, &unfit, raw);
                 self.reject(unfit.event, unfit.reason, unfit.errors, &kept)
             }
+        }
+    }
+
+    /// The event's data with what is found out about it, where its source asks for that and there is anything.
+    fn enrich(&self, event: &Event<'_>) -> Option<String> {
+        let enricher = self.reading.source.enricher.as_ref()?;
+        enricher.enrich(self.protocol, &self.client, event, self.reading.done)
+    }
+
+    /// Takes the event without what nobody is to see.
+    fn cleaned<'e>(&mut self, mut event: Event<'e>, schema: &Schema) -> Result<Verdict<'e>, Error>
+    where
+        'a: 'e,
+    {
+        match self.clean(&mut event, schema) {
+            None => self.accept(event),
+            Some(clean) => Ok(self.accept(event.with(&clean))?.owned()),
         }
     }
 

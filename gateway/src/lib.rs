@@ -13,6 +13,7 @@ pub mod config;
 mod connection;
 mod cors;
 mod drain;
+pub mod enrich;
 mod ids;
 mod judge;
 pub mod metrics;

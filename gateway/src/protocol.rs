@@ -194,6 +194,11 @@ pub(crate) trait Sent: Send + Sync {
         ""
     }
 
+    /// Whether who sent it wants to be nobody: their address is not asked for.
+    fn anonymous(&self) -> bool {
+        false
+    }
+
     /// Adds to a reply on its events what only the request tells.
     fn complete(&self, _reply: &mut Reply) {}
 

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 pub use self::config::{Config, PartitionBy, Policy};
 pub(crate) use self::limit::Limited;
 use self::limit::Limiter;
+use crate::enrich::{self, Enricher, Opener};
 
 /// A key's SHA-256. Keys are looked up by it, so that how long that takes tells nothing of a key.
 type KeyHash = [u8; 32];
@@ -41,6 +42,8 @@ pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     pub(crate) policy: Policy,
     pub(crate) partition_by: PartitionBy,
+    /// Finds out more about its events, if it asks for that.
+    pub(crate) enricher: Option<Enricher>,
     protocols: Option<Vec<String>>,
     origins: Origins,
     limiter: Arc<Limiter>,
@@ -71,11 +74,17 @@ impl Origins {
 }
 
 impl Source {
-    fn new(name: &str, config: &config::Source, limiter: Arc<Limiter>) -> Self {
+    fn new(
+        name: &str,
+        config: &config::Source,
+        limiter: Arc<Limiter>,
+        enricher: Option<Enricher>,
+    ) -> Self {
         Self {
             name: name.into(),
             policy: config.policy,
             partition_by: config.partition_by,
+            enricher,
             protocols: Some(config.protocols.clone()),
             origins: Origins::of(config.origins.iter()),
             limiter,
@@ -88,6 +97,7 @@ impl Source {
             name: name.into(),
             policy: Policy::Capture,
             partition_by: PartitionBy::Identity,
+            enricher: None,
             protocols: None,
             origins: Origins::Any,
             limiter: Arc::default(),
@@ -126,22 +136,30 @@ pub(crate) struct Sources {
     by_name: HashMap<Arc<str>, Arc<Source>>,
     /// Of all sources together: what a preflight, which shows no key, is held against.
     origins: Origins,
+    opener: Opener,
 }
 
 impl Sources {
-    fn new(config: &Config, source_default: &str, before: Option<&Self>) -> Self {
+    fn new(
+        config: &Config,
+        source_default: &str,
+        before: Option<&Self>,
+    ) -> Result<Self, enrich::Error> {
         let (mut by_key, mut by_name) = (HashMap::new(), HashMap::new());
+        let mut opener = before.map_or_else(Opener::default, |before| before.opener.next());
         for (name, source) in config {
             let known = before.and_then(|before| before.by_name.get(name.as_str()));
             let counted = known.map(|known| &*known.limiter);
             let limiter = Arc::new(Limiter::new(source, counted));
-            let made = Arc::new(Source::new(name, source, limiter));
+            let enricher = opener.open(name, &source.enrich)?;
+            let made = Arc::new(Source::new(name, source, limiter, enricher));
             for key in &source.keys {
                 by_key.insert(hash(key), Arc::clone(&made));
             }
             by_name.insert(Arc::clone(&made.name), made);
         }
-        Self {
+        Ok(Self {
+            opener,
             anonymous: config
                 .is_empty()
                 .then(|| Arc::new(Source::anonymous(source_default))),
@@ -151,7 +169,7 @@ impl Sources {
                 true => Origins::Any,
                 false => Origins::of(config.values().flat_map(|source| &source.origins)),
             },
-        }
+        })
     }
 
     /// Whose key that is; without one, and where sources are not set up, it may be anyone.
@@ -193,17 +211,25 @@ pub struct SharedSources {
 impl SharedSources {
     /// Sources as configured, without [`problems`](config::problems); `source_default` is the name of everyone where there
     /// are none.
-    pub fn new(config: &Config, source_default: &str) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// What a source asks for cannot be had.
+    pub fn new(config: &Config, source_default: &str) -> Result<Self, enrich::Error> {
+        Ok(Self {
             source_default: source_default.to_owned(),
-            current: ArcSwap::from_pointee(Sources::new(config, source_default, None)),
-        }
+            current: ArcSwap::from_pointee(Sources::new(config, source_default, None)?),
+        })
     }
 
-    /// Replaces all of them; requests that have begun end with the ones they began with.
-    pub fn replace(&self, config: &Config) {
-        let new = Sources::new(config, &self.source_default, Some(&self.load()));
+    /// Replaces all of them; requests that have begun end with the ones they began with. Files that sources name are read
+    /// again.
+    ///
+    /// # Errors
+    /// What a source asks for cannot be had: all stay as they are.
+    pub fn replace(&self, config: &Config) -> Result<(), enrich::Error> {
+        let new = Sources::new(config, &self.source_default, Some(&self.load()))?;
         self.current.store(Arc::new(new));
+        Ok(())
     }
 
     pub(crate) fn load(&self) -> Arc<Sources> {

@@ -1,5 +1,6 @@
 //! Everything that a process consists of, opened and bound, before it runs.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -57,7 +58,10 @@ impl Opened {
     /// What cannot be opened, and why.
     pub(crate) async fn open(loaded: &Arc<Loaded>, role: Role) -> Result<Self> {
         let config = &loaded.config;
-        let sources = SharedSources::new(&config.sources, &config.gateway.source_default);
+        // Who takes nothing needs none of the files that sources name.
+        let none = BTreeMap::new();
+        let known = if role.takes() { &config.sources } else { &none };
+        let sources = SharedSources::new(known, &config.gateway.source_default)?;
         let sources = Arc::new(sources);
         let source = Source::of(config);
         let loaded_schemas = source.load()?;

@@ -30,12 +30,22 @@ pub(crate) struct Known {
 
 impl Known {
     /// Reads the configuration's file again; of its settings only `[sources]` takes effect without a restart.
-    fn reload(&self, metrics: &Metrics) {
-        match self.loaded.reread() {
-            Ok(reread) => {
-                self.sources.replace(&reread.config.sources);
+    async fn reload(&self, metrics: &Metrics) {
+        let (loaded, sources) = (Arc::clone(&self.loaded), Arc::clone(&self.sources));
+        let reload = move || {
+            let reread = loaded.reread().map_err(|refused| refused.to_string())?;
+            let new = &reread.config.sources;
+            sources
+                .replace(new)
+                .map_err(|refused| format!("{refused}"))?;
+            Ok::<_, String>(new.len())
+        };
+        // The files that sources name may be large.
+        let reloaded = tokio::task::spawn_blocking(reload).await;
+        match reloaded.unwrap_or_else(|panic| Err(panic.to_string())) {
+            Ok(sources) => {
                 metrics.sources_reloaded();
-                tracing::info!(sources = reread.config.sources.len(), "sources reloaded");
+                tracing::info!(sources, "sources reloaded");
             }
             Err(refused) => {
                 metrics.sources_refused();
@@ -126,7 +136,7 @@ impl Reloader {
 
     async fn reload(&self) {
         if let Some(known) = &self.known {
-            known.reload(&self.metrics);
+            known.reload(&self.metrics).await;
         }
         let source = self.source.clone();
         if source == Source::BuiltIn {

@@ -26,6 +26,7 @@ fn rejected(payload: &[u8]) -> Rejected<'_> {
 
 fn judge(rejected: &Rejected<'_>) -> Verdict {
     Again::new(&Config::default(), &sources::Config::new(), Arc::default())
+        .unwrap()
         .judge(&registry(), rejected)
 }
 
@@ -172,7 +173,8 @@ fn a_message_of_an_sdk_is_read_again_by_its_protocol_and_its_clock_corrected_as_
         &Config::default(),
         &serde_json::from_str(strict).unwrap(),
         Arc::default(),
-    );
+    )
+    .unwrap();
     let rejected = Rejected {
         source_default: "web",
         senttime: Some("2026-11-22T19:07:55.000001Z"),

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -32,6 +33,8 @@ pub(super) struct Parked {
     pub(super) socket: TcpStream,
     /// The start of a request that came right behind the last one.
     pub(super) unread: Bytes,
+    /// The address of its other end.
+    pub(super) peer: Option<IpAddr>,
 }
 
 impl Parked {
@@ -49,8 +52,9 @@ pub(super) async fn http1(
     activity: &Arc<Activity>,
     interrupts: &mut Interrupts<'_, '_>,
 ) -> Option<Parked> {
+    let peer = parked.peer;
     let io = Watched::new(parked.socket, parked.unread, Arc::clone(activity));
-    let service = Answering::new(shared, activity);
+    let service = Answering::new(shared, activity, peer);
     let mut connection = shared.http1.serve_connection(TokioIo::new(io), service);
     let mut parkable = true;
     while serve(&mut connection, shared, interrupts, parkable).await == Left::Quiet {
@@ -61,7 +65,11 @@ pub(super) async fn http1(
                 let parts = connection.into_parts();
                 let (socket, behind) = parts.io.into_inner().into_parts();
                 let unread = Bytes::from([parts.read_buf, behind].concat());
-                return Some(Parked { socket, unread });
+                return Some(Parked {
+                    socket,
+                    unread,
+                    peer,
+                });
             }
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "connection failed");
@@ -82,7 +90,7 @@ pub(super) async fn http2(
     interrupts: &mut Interrupts<'_, '_>,
 ) {
     let io = Watched::new(parked.socket, parked.unread, Arc::clone(activity));
-    let service = Answering::new(shared, activity);
+    let service = Answering::new(shared, activity, parked.peer);
     let mut connection = shared.http2.serve_connection(TokioIo::new(io), service);
     serve(&mut connection, shared, interrupts, false).await;
 }
@@ -138,13 +146,15 @@ where
 struct Answering {
     shared: Arc<Shared>,
     activity: Arc<Activity>,
+    peer: Option<IpAddr>,
 }
 
 impl Answering {
-    fn new(shared: &Arc<Shared>, activity: &Arc<Activity>) -> Self {
+    fn new(shared: &Arc<Shared>, activity: &Arc<Activity>, peer: Option<IpAddr>) -> Self {
         Self {
             shared: Arc::clone(shared),
             activity: Arc::clone(activity),
+            peer,
         }
     }
 }
@@ -157,11 +167,11 @@ impl Service<Request<Incoming>> for Answering {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let working = (self.activity).request_began(request.version() == Version::HTTP_2);
-        let shared = Arc::clone(&self.shared);
+        let (shared, peer) = (Arc::clone(&self.shared), self.peer);
         Box::pin(async move {
             let _working = working;
             let http1 = request.version() < Version::HTTP_2;
-            let mut response = shared.collector.respond(request).await;
+            let mut response = shared.collector.respond(request, peer).await;
             // The client is to go elsewhere, and is best told so by a reply: of a connection that is closed under its
             // next request it could not tell whether that was heard. HTTP/2 has a way of its own.
             if http1 && shared.drain.has_begun() {

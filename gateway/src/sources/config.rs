@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol;
+use crate::{enrich, protocol};
 
 /// The `[sources]` section: the sources by their names. With none, everyone may send, with any write key or none.
 pub type Config = BTreeMap<String, Source>;
@@ -35,6 +35,8 @@ pub struct Source {
     /// What the stream's records are partitioned by: `identity` (the user, else the anonymous user, else the subject,
     /// else the event's id), `anonymous_id` (else as `identity`) or `event_id`. Default `identity`.
     pub partition_by: PartitionBy,
+    /// What is found out about its events beyond what they say. Default: nothing.
+    pub enrich: enrich::Config,
 }
 
 impl Default for Source {
@@ -50,6 +52,7 @@ impl Default for Source {
             events_per_s_max: 0,
             events_per_day_max: 0,
             partition_by: PartitionBy::Identity,
+            enrich: enrich::Config::default(),
         }
     }
 }

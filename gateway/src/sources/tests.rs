@@ -12,7 +12,7 @@ fn of<'a>(sources: &'a Sources, key: &str) -> Result<&'a str, Denied> {
 
 #[test]
 fn without_sources_everyone_may_send_with_any_key_or_none() {
-    let shared = SharedSources::new(&Config::new(), "/headgate");
+    let shared = SharedSources::new(&Config::new(), "/headgate").unwrap();
     let sources = shared.load();
     assert!(sources.open());
     assert_eq!(of(&sources, "anything"), Ok("/headgate"));
@@ -30,7 +30,7 @@ fn without_sources_everyone_may_send_with_any_key_or_none() {
 fn each_key_is_its_sources_and_no_other_one_is_anyones() {
     let config =
         config(r#"{"web": {"keys": ["web-key-1", "web-key-2"]}, "app": {"keys": ["app-key-1"]}}"#);
-    let shared = SharedSources::new(&config, "/headgate");
+    let shared = SharedSources::new(&config, "/headgate").unwrap();
     let sources = shared.load();
     assert_eq!(of(&sources, "web-key-1"), Ok("web"));
     assert_eq!(of(&sources, "web-key-2"), Ok("web"));
@@ -46,7 +46,7 @@ fn a_source_is_held_to_its_protocols_and_origins() {
         r#"{"web": {"keys": ["web-key-1"], "protocols": ["segment"], "origins": ["https://shop.example"]},
             "any": {"keys": ["any-key-1"]}}"#,
     );
-    let shared = SharedSources::new(&config, "/headgate");
+    let shared = SharedSources::new(&config, "/headgate").unwrap();
     let sources = shared.load();
     let web = sources.of(Some("web-key-1")).unwrap();
     assert_eq!(web.admits("segment", Some("https://shop.example")), Ok(()));
@@ -63,12 +63,11 @@ fn a_source_is_held_to_its_protocols_and_origins() {
 #[test]
 fn a_reload_takes_keys_away_and_keeps_what_was_counted() {
     let first = config(r#"{"web": {"keys": ["web-key-1"], "events_per_day_max": 10}}"#);
-    let shared = SharedSources::new(&first, "/headgate");
+    let shared = SharedSources::new(&first, "/headgate").unwrap();
     let before = shared.load();
     before.of(Some("web-key-1")).unwrap().spend(10, 0).unwrap();
-    shared.replace(&config(
-        r#"{"web": {"keys": ["web-key-2"], "events_per_day_max": 10}}"#,
-    ));
+    let second = config(r#"{"web": {"keys": ["web-key-2"], "events_per_day_max": 10}}"#);
+    shared.replace(&second).unwrap();
     let after = shared.load();
     assert_eq!(of(&after, "web-key-1"), Err(Denied::Unknown));
     assert!(after.of(Some("web-key-2")).unwrap().spend(1, 0).is_err());

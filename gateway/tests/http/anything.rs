@@ -46,7 +46,7 @@ proptest! {
         let parts = Parts {
             writer: memory.writer(),
             schemas: Arc::new(SharedRegistry::new(Registry::empty().unwrap())),
-            sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+            sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate").unwrap()),
             privacy: Default::default(),
             topics: topics.clone(),
             registry: prometheus::Registry::new(),
@@ -62,7 +62,7 @@ proptest! {
             request = request.header("ce-type", "nope");
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let status = runtime.block_on(collector.respond(request)).status().as_u16();
+        let status = runtime.block_on(collector.respond(request, None)).status().as_u16();
         prop_assert!(matches!(status, 200 | 400), "{}", status);
         prop_assert!(memory.values(&topics.events).is_empty());
         for record in memory.values(&topics.bad_events) {

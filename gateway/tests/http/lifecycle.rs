@@ -65,7 +65,9 @@ async fn an_address_in_use_is_an_error_that_names_key_and_address() {
         let parts = Parts {
             writer: Memory::new(1).writer(),
             schemas: SharedRegistry::new(Registry::empty().unwrap()).into(),
-            sources: SharedSources::new(&sources::Config::new(), "/headgate").into(),
+            sources: SharedSources::new(&sources::Config::new(), "/headgate")
+                .unwrap()
+                .into(),
             privacy: Default::default(),
             topics: Topics::default(),
             registry: prometheus::Registry::new(),

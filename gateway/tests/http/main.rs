@@ -4,6 +4,7 @@
 
 mod anything;
 mod encodings;
+mod enrich;
 mod events;
 mod lifecycle;
 mod limits;

@@ -385,7 +385,8 @@ async fn a_taken_event_that_a_sink_could_not_land_is_not_hidden_twice() {
         &Config::default(),
         &sources::Config::new(),
         hider(privacy::Withhold::default()),
-    );
+    )
+    .unwrap();
     let event = gateway.events().remove(0);
     let record = event.to_string();
     let envelope = Event::read(&record, 64).unwrap();
@@ -421,7 +422,8 @@ fn again(gateway: &Running, schemas: &Registry) -> Verdict {
         &Config::default(),
         &sources::Config::new(),
         hider(privacy::Withhold::default()),
-    );
+    )
+    .unwrap();
     again.judge(
         schemas,
         &Rejected {

@@ -417,7 +417,7 @@ async fn the_application_of_the_first_event_is_the_key_unless_the_request_shows_
     let config: sources::Config = serde_json::from_str(config).unwrap();
     let gateway = start_with(
         |_| {},
-        |parts| parts.sources = SharedSources::new(&config, "/headgate").into(),
+        |parts| parts.sources = SharedSources::new(&config, "/headgate").unwrap().into(),
     );
     let mut known = page_view();
     known["aid"] = "website-of-shop".into();
@@ -470,7 +470,7 @@ fn with_iglu(policy: &str) -> Running {
         |_| {},
         |parts| {
             parts.schemas = SharedRegistry::new(registry).into();
-            parts.sources = SharedSources::new(&sources, "/headgate").into();
+            parts.sources = SharedSources::new(&sources, "/headgate").unwrap().into();
         },
     )
 }

@@ -12,7 +12,7 @@ fn with(config: &str) -> Running {
     assert_eq!(sources::config::problems(&config), vec![]);
     start_with(
         |_| {},
-        |parts| parts.sources = SharedSources::new(&config, "/headgate").into(),
+        |parts| parts.sources = SharedSources::new(&config, "/headgate").unwrap().into(),
     )
 }
 

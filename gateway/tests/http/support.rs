@@ -77,7 +77,7 @@ pub(crate) fn start_with(
     let mut parts = Parts {
         writer: memory.writer(),
         schemas: Arc::new(SharedRegistry::new(schemas)),
-        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate").unwrap()),
         privacy: Default::default(),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),

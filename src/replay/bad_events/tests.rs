@@ -195,7 +195,8 @@ impl World {
             &headgate_gateway::Config::default(),
             &Default::default(),
             Arc::default(),
-        );
+        )
+        .unwrap();
         let clock: Clock = Arc::new(|| NOW_MICROS);
         let run = Run::begin(store, registry(), again, filter, clock, 1_000);
         run.await.expect("it begins")
@@ -393,7 +394,8 @@ async fn more_replayed_events_than_may_be_held_are_an_error_that_says_what_to_do
         &headgate_gateway::Config::default(),
         &Default::default(),
         Arc::default(),
-    );
+    )
+    .unwrap();
     let clock: Clock = Arc::new(|| NOW_MICROS);
     let begun = Run::begin(
         world.store(),

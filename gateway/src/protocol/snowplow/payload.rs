@@ -132,6 +132,10 @@ impl Sent for Payload {
         }
     }
 
+    fn anonymous(&self) -> bool {
+        self.client.anonymous
+    }
+
     fn complete(&self, reply: &mut Reply) {
         self.client.greet(reply);
     }
