@@ -60,7 +60,7 @@ fn main() {
     let parts = Parts {
         writer: Arc::new(Void),
         schemas: Arc::new(SharedRegistry::new(requests::schemas())),
-        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate")),
+        sources: Arc::new(SharedSources::new(&sources::Config::new(), "/headgate").unwrap()),
         privacy: Default::default(),
         topics: Topics::default(),
         registry: prometheus::Registry::new(),
@@ -120,7 +120,7 @@ fn round(runtime: &Runtime, collector: &Collector, case: &Case) -> f64 {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::clone(&case.body)))
             .unwrap();
-        let response = runtime.block_on(collector.respond(request));
+        let response = runtime.block_on(collector.respond(request, None));
         assert_eq!(response.status(), 200, "{}", case.name);
     }
     (cpu_time() - before).as_nanos() as f64 / (requests * case.events) as f64 / 1e3
