@@ -10,6 +10,7 @@ mod generation;
 mod layout;
 mod naming;
 pub mod redshift;
+pub mod users;
 
 pub use self::check::check;
 pub use self::generation::Generation;

@@ -26,4 +26,5 @@ mod services;
 mod shutdown;
 mod spill;
 mod templates;
+mod users;
 mod warehouse;

@@ -11,6 +11,7 @@ mod rebuild;
 mod reload;
 mod survival;
 mod tls;
+mod users;
 mod watching;
 
 use std::process::{Child, Command, Output, Stdio};

@@ -16,7 +16,7 @@ use super::statements::Staged;
 use crate::{
     commit::File,
     store::{self, Store},
-    table::{Generation, Table, Type},
+    table::{Generation, Table, Type, users},
 };
 
 /// Why a file's columns are not known.
@@ -80,6 +80,15 @@ impl Layouts {
                 .values()
                 .filter_map(|name| known.tables.get(name).cloned());
             Some((event.clone(), tables.collect()))
+        })
+    }
+
+    /// The table that the view of users is over; `None`: there is no such view.
+    pub(super) fn identifies(&self) -> Option<Arc<Table>> {
+        self.with(|known| {
+            let registry = known.registry.as_ref()?;
+            let schema = users::identifies(registry)?.last()?;
+            known.tables.get(schema.table()).cloned()
         })
     }
 
