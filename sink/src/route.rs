@@ -14,7 +14,10 @@ use headgate_schemas::{
 };
 use headgate_stream::log::Records;
 
-use crate::table::{Generation, Table};
+use crate::{
+    entities::Entities,
+    table::{Generation, Table},
+};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -27,6 +30,8 @@ pub(crate) struct Tables {
     tables: Vec<Arc<Table>>,
     /// Of each table, the one that has a second row of each of its records.
     second: Vec<Option<usize>>,
+    /// Those of what describes itself in events.
+    entities: Entities,
 }
 
 impl Tables {
@@ -43,6 +48,7 @@ impl Tables {
             registry,
             generation: generation.cloned(),
             second: tables.iter().map(second).collect(),
+            entities: Entities::among(&tables),
             tables,
         }
     }
@@ -52,14 +58,16 @@ impl Tables {
         Arc::ptr_eq(&self.registry, registry)
     }
 
-    /// The names of the tables that events of a type have rows in, as [`type_of`] tells it: none, one or two.
+    /// The names of the tables that events of a type have rows in, as [`type_of`] tells it: none, its own, and
+    /// those that others of its rows may be in.
     pub(crate) fn named(&self, told: &str) -> impl Iterator<Item = &str> {
         let found = told.split_once('\0').and_then(|(kind, dataschema)| {
             let dataschema = Some(dataschema).filter(|text| *text != "\0");
             self.find(kind, dataschema).ok()
         });
         let second = found.and_then(|found| self.second[found]);
-        let tables = found.into_iter().chain(second);
+        let entities = found.into_iter().flat_map(|found| self.entities.of(found));
+        let tables = found.into_iter().chain(second).chain(entities);
         tables.map(|table| self.tables[table].name())
     }
 
@@ -113,6 +121,8 @@ pub(crate) struct Group {
     pub(crate) rows: Vec<At>,
     /// Records that have their row in another table: these are their second ones.
     pub(crate) second_rows: Vec<At>,
+    /// Entities of records that have their row in another table, each with its index among them.
+    pub(crate) entities: Vec<(At, u32)>,
 }
 
 /// A batch, sorted.
@@ -148,6 +158,7 @@ pub(crate) fn route(records: &[Records], tables: &Tables) -> Routed {
         hour,
         rows: places.rows,
         second_rows: places.second_rows,
+        entities: places.entities,
     };
     Routed {
         groups: router.groups.into_iter().map(group).collect(),
@@ -167,6 +178,7 @@ struct Router<'t> {
 struct Places {
     rows: Vec<At>,
     second_rows: Vec<At>,
+    entities: Vec<(At, u32)>,
 }
 
 impl Router<'_> {
@@ -185,6 +197,12 @@ impl Router<'_> {
         if let Some(second) = self.tables.second[table] {
             let places = self.groups.entry((second, hour)).or_default();
             places.second_rows.push(at);
+        }
+        if self.tables.entities.around(table) {
+            self.tables.entities.rows(record, |table, index| {
+                let places = self.groups.entry((table, hour)).or_default();
+                places.entities.push((at, index));
+            });
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod compact;
 mod config;
 mod disk;
 mod docs;
+mod entities;
 mod external;
 mod generation;
 mod glue;

@@ -3,6 +3,7 @@
 
 mod compacted;
 mod discards;
+mod entities;
 mod evolution;
 mod isolation;
 mod loads;

@@ -222,7 +222,7 @@ pub(crate) fn encode(
 ) -> Result<EncodedGroup, EncodeError> {
     let table = &*group.table;
     let mut quarantine = Quarantine::default();
-    let rows_max = group.rows.len() + group.second_rows.len();
+    let rows_max = group.rows.len() + group.second_rows.len() + group.entities.len();
     let mut encoder = Encoder::new(config, table, rows_max as u64)?;
     let mut rows = Rows::new(table, config.data_depth_max);
     for at in &group.rows {
@@ -238,6 +238,14 @@ pub(crate) fn encode(
         // One that is no row becomes a bad event where it has its own.
         let Ok(text) = text(record) else { continue };
         if let Ok(received_micros) = rows.append_second(text, appended_ms, encoder.group()) {
+            encoder.appended_second(received_micros, record.len())?;
+        }
+    }
+    for (at, index) in &group.entities {
+        let (record, appended_ms) = record(records, *at);
+        let Ok(text) = text(record) else { continue };
+        let appended = rows.append_entity(text, *index, appended_ms, encoder.group());
+        if let Ok(Some(received_micros)) = appended {
             encoder.appended_second(received_micros, record.len())?;
         }
     }

@@ -1,3 +1,4 @@
+mod entities;
 mod replays;
 mod sdk;
 mod stream;

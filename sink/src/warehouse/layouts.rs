@@ -146,7 +146,8 @@ impl Known {
         self.tables.clear();
         self.events.clear();
         for (name, family) in registry.families() {
-            if let Some(newest) = family.last() {
+            // Models of entities are no versions of one event.
+            if let Some(newest) = family.last().filter(|newest| !newest.entity()) {
                 let tables = self.events.entry(newest.name().to_owned()).or_default();
                 tables.insert(newest.version().major, name.to_owned());
             }
