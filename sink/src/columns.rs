@@ -10,6 +10,8 @@ mod number;
 mod rest;
 mod value;
 
+pub(crate) use self::entity::Around;
+
 use std::ops::Range;
 
 use headgate_schemas::{

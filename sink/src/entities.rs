@@ -24,6 +24,9 @@ const CONTEXTS: &str = "contexts";
 /// What the name of each schema of Iglu begins with.
 const IGLU: &str = "iglu:";
 
+/// So many rows at most has one event beside its own: each has the event's attributes, and a small entity makes a large row.
+const ROWS_MAX: usize = 1_000;
+
 /// Bounds what nests while a record is routed. Depth is judged when the row is decoded.
 const DEPTH_MAX: u32 = u32::MAX - 1;
 
@@ -153,7 +156,9 @@ impl Entities {
         };
         let mut found = Vec::new();
         let mut take = |described: Described<'_>| {
-            if let Some(table) = self.table(&described.schema) {
+            if found.len() < ROWS_MAX
+                && let Some(table) = self.table(&described.schema)
+            {
                 found.push((table, described.index));
             }
         };

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::{Lander, quarantine::Quarantine};
 use crate::{
     batch::Batch,
-    columns::Rows,
+    columns::{Around, Rows},
     commit::File,
     config::Config,
     encode::{Encoded, Encoder, RowGroup},
@@ -241,19 +241,41 @@ pub(crate) fn encode(
             encoder.appended_second(received_micros, record.len())?;
         }
     }
-    for (at, index) in &group.entities {
-        let (record, appended_ms) = record(records, *at);
-        let Ok(text) = text(record) else { continue };
-        let appended = rows.append_entity(text, *index, appended_ms, encoder.group());
-        if let Ok(Some(received_micros)) = appended {
-            encoder.appended_second(received_micros, record.len())?;
-        }
-    }
+    entities(config, records, group, &mut rows, &mut encoder)?;
     Ok(EncodedGroup {
         files: encoder.finish()?,
         quarantine,
         rest_values: rows.rest_values(),
     })
+}
+
+/// Decodes and encodes the entities that are the group's, record by record.
+fn entities(
+    config: &Config,
+    records: &[Records],
+    group: &Group,
+    rows: &mut Rows<'_>,
+    encoder: &mut Encoder<'_>,
+) -> Result<(), EncodeError> {
+    for of_record in group.entities.chunk_by(|(one, _), (next, _)| one == next) {
+        let Some((at, _)) = of_record.first() else {
+            continue;
+        };
+        let (record, appended_ms) = record(records, *at);
+        let indices: Vec<u32> = of_record.iter().map(|(_, index)| *index).collect();
+        // One that is no row becomes a bad event where it has its own, and has none here.
+        let Ok(text) = text(record) else { continue };
+        let Ok(around) = Around::find(text, &indices, config.data_depth_max) else {
+            continue;
+        };
+        for entity in &around.entities {
+            let appended = rows.append_entity(&around, entity, appended_ms, encoder.group());
+            if let Ok(received_micros) = appended {
+                encoder.appended_second(received_micros, entity.data.len())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn record(records: &[Records], at: At) -> (&Bytes, i64) {

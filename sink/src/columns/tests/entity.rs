@@ -15,11 +15,16 @@ fn rows(record: &str, indices: &[u32]) -> (Option<Finished>, usize) {
     let mut encoder = Encoder::new(&config, &table, 9).unwrap();
     let mut rows = Rows::new(&table, 20);
     let mut appended = 0;
-    for index in indices {
-        if let Ok(Some(received)) = rows.append_entity(record, *index, 5_000, encoder.group()) {
-            encoder.appended_second(received, record.len()).unwrap();
-            appended += 1;
-        }
+    let around = Around::find(record, indices, 20);
+    for (entity, around) in around
+        .iter()
+        .flat_map(|a| a.entities.iter().map(move |e| (e, a)))
+    {
+        let received = rows.append_entity(around, entity, 5_000, encoder.group());
+        encoder
+            .appended_second(received.unwrap(), entity.data.len())
+            .unwrap();
+        appended += 1;
     }
     let files = encoder.finish().unwrap();
     let finished = files.first().map(|file| {
@@ -39,9 +44,9 @@ fn record(data: &str) -> String {
 }
 
 const DATA: &str = r#"{"event": "unstruct",
-    "unstruct_event": {"schema": "iglu:com.acme/product/jsonschema/1-0-0", "data": {"sku": "own"}},
     "contexts": [{"schema": "iglu:com.acme/other/jsonschema/1-0-0", "data": {}},
-        {"data": {"price": 1.5, "sku": "one", "new": [1]}, "schema": "iglu:com.acme\/product\/jsonschema\/1-2-3"}]}"#;
+        {"data": {"price": 1.5, "sku": "one", "new": [1]}, "schema": "iglu:com.acme\/product\/jsonschema\/1-2-3"}],
+    "unstruct_event": {"schema": "iglu:com.acme/product/jsonschema/1-0-0", "data": {"sku": "own"}}}"#;
 
 #[test]
 fn a_row_has_the_events_attributes_the_entitys_version_and_its_properties() {
@@ -74,7 +79,7 @@ fn a_record_that_is_no_row_has_none_here_either() {
     let deep = record(&DATA.replace("\"own\"", &format!("{}1{}", "[".repeat(30), "]".repeat(30))));
     let cut = record(DATA).trim_end_matches('}').to_owned();
     for record in [broken, deep, cut] {
-        assert_eq!(rows(&record, &[0, 2]).1, 0, "{record}");
+        assert_eq!(rows(&record, &[2, 0]).1, 0, "{record}");
     }
     assert_eq!(rows(&record(DATA), &[3]).1, 0);
 }

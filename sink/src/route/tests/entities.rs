@@ -65,3 +65,20 @@ fn a_generation_has_its_own_tables_of_them() {
     let names: Vec<&str> = routed.groups.iter().map(|g| g.table.name()).collect();
     assert_eq!(names, ["com_acme_product_1__g", "events__g"]);
 }
+
+#[test]
+fn an_event_has_a_thousand_rows_of_entities_at_most() {
+    let schema = product("1-0-0", "{}");
+    let tables = Tables::of(Arc::new(registry(&[(FILE, &schema)])), None);
+    let entity = r#"{"schema": "iglu:com.acme/product/jsonschema/1-0-0", "data": {}}"#;
+    let many = format!(r#"{{"contexts": [{}]}}"#, vec![entity; 1_200].join(","));
+    let routed = route(
+        &records(&[&event(1, &many), &event(2, EVENTS[1])], 0),
+        &tables,
+    );
+    let of = |value: u32| {
+        let entities = routed.groups[0].entities.iter();
+        entities.filter(|(at, _)| at.value == value).count()
+    };
+    assert_eq!((of(0), of(1)), (1_000, 2));
+}
