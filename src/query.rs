@@ -16,7 +16,7 @@ use datafusion::object_store::ObjectStore;
 use datafusion::object_store::local::LocalFileSystem;
 use headgate_sink::commit::{DataFile, Snapshot};
 use headgate_sink::store::Store;
-use headgate_sink::table::Table;
+use headgate_sink::table::{Table, redshift::quoted, users};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 pub(crate) use self::engine::Engine;
@@ -69,7 +69,7 @@ pub(crate) async fn open(config: &Config) -> Result<Engine> {
     let (store, snapshot) = landed(config).await?;
     let mut tables = BTreeMap::new();
     let mut unreadable = BTreeMap::new();
-    let declared = declared(config);
+    let (declared, identifies) = declared(config);
     for (name, files) in snapshot.tables() {
         match columns(store.as_ref(), files).await {
             Ok(landed) => {
@@ -86,12 +86,21 @@ pub(crate) async fn open(config: &Config) -> Result<Engine> {
             tables.insert(name, lake_table(schema, &[])?);
         }
     }
-    Ok(Engine::new(
+    let users = identifies.filter(|table| {
+        // A table of an older set of schemas is called so.
+        !snapshot.tables().any(|(name, _)| name == users::NAME) && tables.contains_key(table.name())
+    });
+    let mut engine = Engine::new(
         store.map(|store| files(store, config)).transpose()?,
         tables,
         unreadable,
         usize::try_from(config.query.memory_bytes_max)?,
-    )?)
+    )?;
+    if let Some(table) = users {
+        let select = users::select(&quoted(table.name()), &users::columns(&table));
+        engine.view(users::NAME, &select).await?;
+    }
+    Ok(engine)
 }
 
 /// What DataFusion reads the files through: its own access to a directory is quicker than one through the store.
@@ -117,18 +126,20 @@ pub(crate) async fn landed(config: &Config) -> Result<(Option<Arc<dyn Store>>, S
     Ok((store, snapshot))
 }
 
-/// The tables that the schemas declare, landed or not, so that a query on one without rows has its columns.
-fn declared(config: &Config) -> BTreeMap<String, SchemaRef> {
+/// The tables that the schemas declare, landed or not, so that a query on one without rows has its columns; and the one that
+/// the view of users is over.
+fn declared(config: &Config) -> (BTreeMap<String, SchemaRef>, Option<Table>) {
     match Source::of(config).load() {
         Ok(schemas) => {
             let table =
                 |(name, family): (&str, _)| (name.to_owned(), Table::of(family).arrow_schema());
-            schemas.families().map(table).collect()
+            let identifies = users::identifies(&schemas).map(Table::of);
+            (schemas.families().map(table).collect(), identifies)
         }
         // What has landed can be read without them.
         Err(error) => {
             tracing::warn!(%error, "tables without rows are not shown");
-            BTreeMap::new()
+            (BTreeMap::new(), None)
         }
     }
 }

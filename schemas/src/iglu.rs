@@ -2,8 +2,8 @@
 //!
 //! <https://docs.snowplow.io/docs/api-reference/iglu/common-architecture/self-describing-json-schemas/>. They lie in a
 //! set's folder [`FOLDER`], laid out as in a static registry's `schemas`:
-//! `_iglu/<vendor>/<name>/jsonschema/<model>-<revision>-<addition>`. They make no tables: what they are for is
-//! [`Iglu::check`].
+//! `_iglu/<vendor>/<name>/jsonschema/<model>-<revision>-<addition>`. What describes itself is
+//! held against them ([`Iglu::check`]), and has a table for each model ([`table`]).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +16,10 @@ use crate::program::Program;
 use crate::schema::forgiving;
 
 mod name;
+mod table;
 
 pub use name::Name;
+pub(crate) use table::{add_families, schema};
 
 /// The folder of a set of schemas that has them.
 pub const FOLDER: &str = "_iglu";

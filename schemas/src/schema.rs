@@ -92,6 +92,8 @@ pub(crate) enum Role {
     Track,
     /// Any call of an SDK, or any event of a tracker, for want of a schema of its own: built in.
     Call,
+    /// What describes itself by a schema of Iglu.
+    Entity,
 }
 
 impl Schema {
@@ -138,6 +140,12 @@ impl Schema {
     /// It is one of those that are built in for what SDKs send ([`crate::sdk`]), which refuse no message.
     pub fn sdk_call(&self) -> bool {
         self.role == Role::Call
+    }
+
+    /// It is one of Iglu's, and its rows are what describes itself in events ([`crate::iglu`]): no event is of this schema. Its
+    /// name is the model's then, `iglu:com.example/order/jsonschema/1`, and its dataschema the whole one.
+    pub fn entity(&self) -> bool {
+        self.role == Role::Entity
     }
 
     /// The annotation `x-redshift`: how Redshift keeps the table's rows. Its columns need not be there.

@@ -12,6 +12,9 @@ use crate::shape::{Property, Shape, ShapeKind};
 /// The call that reports what a user did.
 pub const TRACK: &str = "track";
 
+/// The call that tells who somebody is.
+pub const IDENTIFY: &str = "identify";
+
 /// The six calls: what an event's type is when no schema of its own describes it.
 pub const CALLS: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
 

@@ -4,10 +4,13 @@
 //! lands in `_rest`, so that nothing is dropped; see [`rest`].
 
 mod apart;
+mod entity;
 mod filled;
 mod number;
 mod rest;
 mod value;
+
+pub(crate) use self::entity::Around;
 
 use std::ops::Range;
 
@@ -283,13 +286,20 @@ impl<'t> Row<'_, 't> {
 
     /// Appends the attributes and ends the row; the received time.
     fn end(&mut self, event: &Event<'_>, appended_ms: i64) -> i64 {
-        let table = self.rows.table;
-        self.text(at::EVENT_ID, Some(&event.id));
-        self.text(at::EVENT_TYPE, Some(&event.kind));
         let version = match &event.dataschema {
             Some(dataschema) => version_in(dataschema),
-            None => table.version(),
+            None => self.rows.table.version(),
         };
+        let received_micros = self.envelope(event, version, appended_ms);
+        self.without_column(event);
+        self.end_row();
+        received_micros
+    }
+
+    /// Appends the attributes that have columns; the received time.
+    fn envelope(&mut self, event: &Event<'_>, version: &str, appended_ms: i64) -> i64 {
+        self.text(at::EVENT_ID, Some(&event.id));
+        self.text(at::EVENT_TYPE, Some(&event.kind));
         self.text(at::SCHEMA_VERSION, Some(version));
         self.text(at::SOURCE, Some(&event.source));
         self.text(at::USER_ID, event.userid.as_deref());
@@ -298,11 +308,15 @@ impl<'t> Row<'_, 't> {
         self.instant(at::SENT_AT, "senttime", event.senttime.as_deref());
         let received = event.receivedtime.as_deref();
         let known = self.instant(at::RECEIVED_AT, "receivedtime", received);
-        let received_micros = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let micros = appended_ms.saturating_mul(1_000);
-            self.micros(at::RECEIVED_AT, micros);
+            self.whole(at::RECEIVED_AT, micros);
             micros
-        });
+        })
+    }
+
+    /// Keeps the attributes that have none.
+    fn without_column(&mut self, event: &Event<'_>) {
         let plain = |media: &&str| *media != "application/json";
         let media = event.datacontenttype.as_deref().filter(plain);
         for (name, value) in [
@@ -317,16 +331,18 @@ impl<'t> Row<'_, 't> {
         for (name, raw) in &event.extensions {
             self.rows.rest.value(name, raw);
         }
+    }
+
+    fn end_row(&mut self) {
         if self.rows.rest.end_row(self.group.values(at::REST)) {
             self.rows.filled.set(at::REST);
         }
-        for (others, column) in self.rows.others.iter_mut().zip(table.others()) {
+        for (others, column) in self.rows.others.iter_mut().zip(self.rows.table.others()) {
             if others.end_row(self.group.values(*column)) {
                 self.rows.filled.set(*column);
             }
         }
         self.group.end_row(self.rows.filled.take_absent());
-        received_micros
     }
 
     #[inline]
@@ -341,14 +357,14 @@ impl<'t> Row<'_, 't> {
         let text = text?;
         let micros = date_time_micros(text);
         match micros {
-            Some(micros) => self.micros(column, micros),
+            Some(micros) => self.whole(column, micros),
             None => self.rows.rest.attribute_text(attribute, text),
         }
         micros
     }
 
-    fn micros(&mut self, column: usize, micros: i64) {
-        self.group.values(column).whole(micros);
+    fn whole(&mut self, column: usize, number: i64) {
+        self.group.values(column).whole(number);
         self.rows.filled.set(column);
     }
 

@@ -13,6 +13,7 @@ pub mod compact;
 pub mod config;
 mod consume;
 mod encode;
+mod entities;
 mod health;
 mod land;
 pub mod metrics;

@@ -15,6 +15,7 @@ use headgate_schemas::{
 use headgate_stream::log::Records;
 
 use crate::{
+    entities::Entities,
     seen::{self, Seen, Window},
     table::{Generation, Table},
 };
@@ -30,6 +31,8 @@ pub(crate) struct Tables {
     tables: Vec<Arc<Table>>,
     /// Of each table, the one that has a second row of each of its records.
     second: Vec<Option<usize>>,
+    /// Those of what describes itself in events.
+    entities: Entities,
 }
 
 impl Tables {
@@ -46,6 +49,7 @@ impl Tables {
             registry,
             generation: generation.cloned(),
             second: tables.iter().map(second).collect(),
+            entities: Entities::among(&tables),
             tables,
         }
     }
@@ -55,14 +59,16 @@ impl Tables {
         Arc::ptr_eq(&self.registry, registry)
     }
 
-    /// The names of the tables that events of a type have rows in, as [`type_of`] tells it: none, one or two.
+    /// The names of the tables that events of a type have rows in, as [`type_of`] tells it: none, its own, and
+    /// those that others of its rows may be in.
     pub(crate) fn named(&self, told: &str) -> impl Iterator<Item = &str> {
         let found = told.split_once('\0').and_then(|(kind, dataschema)| {
             let dataschema = Some(dataschema).filter(|text| *text != "\0");
             self.find(kind, dataschema).ok()
         });
         let second = found.and_then(|found| self.second[found]);
-        let tables = found.into_iter().chain(second);
+        let entities = found.into_iter().flat_map(|found| self.entities.of(found));
+        let tables = found.into_iter().chain(second).chain(entities);
         tables.map(|table| self.tables[table].name())
     }
 
@@ -118,6 +124,8 @@ pub(crate) struct Group {
     pub(crate) second_rows: Vec<At>,
     /// How many records have no row here, as their events landed before.
     pub(crate) duplicates: u64,
+    /// Entities of records that have their row in another table, each with its index among them.
+    pub(crate) entities: Vec<(At, u32)>,
 }
 
 /// A batch, sorted.
@@ -159,6 +167,7 @@ pub(crate) fn route(records: &[Records], tables: &Tables, mut seen: Option<&mut 
         rows: places.rows,
         second_rows: places.second_rows,
         duplicates: places.duplicates,
+        entities: places.entities,
     };
     Routed {
         groups: router.groups.into_iter().map(group).collect(),
@@ -181,6 +190,7 @@ struct Places {
     rows: Vec<At>,
     second_rows: Vec<At>,
     duplicates: u64,
+    entities: Vec<(At, u32)>,
 }
 
 impl Router<'_> {
@@ -211,6 +221,12 @@ impl Router<'_> {
         if let Some(second) = self.tables.second[table] {
             let places = self.groups.entry((second, hour)).or_default();
             places.second_rows.push(at);
+        }
+        if self.tables.entities.around(table) {
+            self.tables.entities.rows(record, |table, index| {
+                let places = self.groups.entry((table, hour)).or_default();
+                places.entities.push((at, index));
+            });
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod generation;
 mod layout;
 mod naming;
 pub mod redshift;
+pub mod users;
 
 pub use self::check::check;
 pub use self::generation::Generation;
@@ -108,6 +109,10 @@ const ENVELOPE: [(&str, Type, bool); 10] = [
     ("_rest", Type::Json, false),
 ];
 
+/// The column that tells the rows of one event apart in a table of entities: 0 for what the event itself describes, then the
+/// entities from 1 on. No row is without it; no other table has a column that is called so and required.
+pub const ENTITY_INDEX: &str = "entity_index";
+
 /// Indices into [`Table::columns`] of the envelope's columns.
 pub(crate) mod at {
     pub(crate) const EVENT_ID: usize = 0;
@@ -120,6 +125,8 @@ pub(crate) mod at {
     pub(crate) const SENT_AT: usize = 7;
     pub(crate) const RECEIVED_AT: usize = 8;
     pub(crate) const REST: usize = 9;
+    /// Behind the envelope's, in tables of entities alone.
+    pub(crate) const ENTITY_INDEX: usize = super::ENVELOPE.len();
 }
 
 /// Where a value of the data goes.
@@ -191,6 +198,10 @@ pub struct Table {
     /// How many columns are shared.
     shared: usize,
     track: bool,
+    /// The model of Iglu's whose entities are its rows.
+    entity: Option<String>,
+    /// Its rows are events that may have such around them.
+    describes_itself: bool,
     redshift: Option<Redshift>,
     arrow: SchemaRef,
     fingerprint: String,
@@ -205,7 +216,8 @@ impl Table {
     /// that say how Redshift keeps the rows the newest counts.
     pub fn of(family: &[Arc<Schema>]) -> Self {
         let newest = family.last();
-        let mut layout = Layout::new();
+        let entity = newest.filter(|schema| schema.entity());
+        let mut layout = Layout::new(entity.is_some());
         for schema in family {
             layout.add(schema.shape());
         }
@@ -226,6 +238,8 @@ impl Table {
             shared: layout.explicit.len(),
             track: newest.is_some_and(|schema| schema.track()),
             columns: layout.columns,
+            entity: entity.map(|schema| schema.name().to_owned()),
+            describes_itself: newest.is_some_and(|s| s.name() == sdk::SNOWPLOW_EVENT),
             redshift: family
                 .iter()
                 .rev()
@@ -269,6 +283,16 @@ impl Table {
     /// Each of its events is an SDK's track call, of which the table of all track calls has a row too.
     pub(crate) fn is_track(&self) -> bool {
         self.track
+    }
+
+    /// The model of Iglu's, as `iglu:com.example/order/jsonschema/1`, where its rows are what describes itself by it.
+    pub(crate) fn entity(&self) -> Option<&str> {
+        self.entity.as_deref()
+    }
+
+    /// Its rows are events of Snowplow's trackers, which describe themselves and have entities.
+    pub(crate) fn describes_itself(&self) -> bool {
+        self.describes_itself
     }
 
     /// It is the table of all track calls.

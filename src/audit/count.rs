@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use futures_util::TryStreamExt;
 use headgate_schemas::event::BAD_EVENTS;
 use headgate_sink::QUARANTINE_SOURCE;
+use headgate_sink::table::ENTITY_INDEX;
 
 use super::hours::Counted;
 use crate::query::Engine;
@@ -74,10 +75,11 @@ pub(crate) async fn events(
     let (Some(first), Some(last)) = (hours.iter().min(), hours.iter().max()) else {
         return Ok(BTreeMap::new());
     };
+    let event = event_of(engine, table).await?;
     let window_s = i64::try_from(dedup_window_ms.div_ceil(1_000)).unwrap_or(i64::MAX);
     let sql = format!(
         "SELECT hour, CAST(SUM(copies) AS BIGINT), COUNT(*), CAST(SUM(CASE WHEN hours > 1 THEN 1 ELSE 0 END) AS BIGINT) \
-         FROM (SELECT hour, copies, COUNT(*) OVER (PARTITION BY event_id) AS hours FROM (SELECT event_id, {HOUR} AS hour, \
+         FROM (SELECT hour, copies, COUNT(*) OVER (PARTITION BY event) AS hours FROM (SELECT {event} AS event, {HOUR} AS hour, \
          COUNT(*) AS copies FROM \"{table}\" WHERE {} GROUP BY 1, 2)) WHERE hour BETWEEN {first} AND {last} GROUP BY hour",
         within(&(*first..last + 1), window_s)
     );
@@ -102,6 +104,15 @@ pub(crate) async fn events(
     counted.retain(|hour, _| all.contains_key(hour));
     all.extend(counted);
     Ok(all)
+}
+
+/// What tells the rows of different events apart: of entities, an event has several rows.
+async fn event_of(engine: &Engine, table: &str) -> Result<&'static str> {
+    let columns = engine.columns(table).await?;
+    Ok(match columns.field_with_name(ENTITY_INDEX) {
+        Ok(_) => "concat(entity_index, ' ', event_id)",
+        Err(_) => "event_id",
+    })
 }
 
 /// The condition that a row is of these hours, or of so many seconds around them.

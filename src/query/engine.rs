@@ -82,6 +82,18 @@ impl Engine {
         })
     }
 
+    /// Makes a query a table.
+    ///
+    /// # Errors
+    /// The query is wrong.
+    pub(crate) async fn view(&mut self, name: &str, sql: &str) -> Result<(), Error> {
+        let rows = self.context.sql(sql).await?;
+        let view = TableReference::bare(name);
+        self.context.register_table(view, rows.into_view())?;
+        self.tables.push(name.to_owned());
+        Ok(())
+    }
+
     /// Splits a text into its statements.
     ///
     /// # Errors

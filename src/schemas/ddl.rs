@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Result, bail};
 use headgate_schemas::registry::Registry;
-use headgate_sink::table::{Table, redshift};
+use headgate_sink::table::{Table, redshift, users};
 
 /// Prints `CREATE TABLE` for Redshift, then a view of each event whose majors are among the tables.
 ///
@@ -21,6 +21,9 @@ pub(super) fn redshift(
     }
     if asked.is_none() {
         for view in views(registry, schema) {
+            writeln!(out, "{view};")?;
+        }
+        if let Some(view) = users_view(registry, schema) {
             writeln!(out, "{view};")?;
         }
     }
@@ -73,6 +76,13 @@ fn views(registry: &Registry, schema: &str) -> Vec<String> {
         }
     }
     views
+}
+
+/// The view of users, where identify calls are expected.
+fn users_view(registry: &Registry, schema: &str) -> Option<String> {
+    let table = Table::of(users::identifies(registry)?);
+    let expected = registry.expected().any(|(name, _)| name == table.name());
+    expected.then(|| users::redshift_view(schema, &table, &users::columns(&table)))
 }
 
 /// Each event with the tables of its majors, ascending.

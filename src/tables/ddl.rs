@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use headgate_sink::commit::Snapshot;
-use headgate_sink::table::Table;
 use headgate_sink::table::external::{CAUTION, Partition, Place};
+use headgate_sink::table::{Table, users};
 
 use crate::config::{Config, StoreKind};
 use crate::query::landed;
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &Arguments, config: &Config) -> Result<()> {
         true => landed(config).await?.1,
         false => Snapshot::default(),
     };
-    let tables = tables(config, args.table.as_deref(), &snapshot)?;
+    let (tables, identifies) = tables(config, args.table.as_deref(), &snapshot)?;
     let mut text = preamble(args, config);
     for table in &tables {
         let partitions = partitions(&snapshot, table.name());
@@ -78,29 +78,40 @@ pub(crate) async fn run(args: &Arguments, config: &Config) -> Result<()> {
             Engine::Trino => table.trino_ddl(&place),
             Engine::Duckdb => table.duckdb_view(&place),
         });
+        if identifies.as_deref() == Some(table.name()) {
+            text.push('\n');
+            text.push_str(&match args.engine {
+                Engine::Spectrum => table.spectrum_users(&place),
+                Engine::Athena => table.athena_users(&place),
+                Engine::Trino => table.trino_users(&place),
+                Engine::Duckdb => table.duckdb_users(),
+            });
+        }
     }
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
 /// The tables that the schemas declare, or the one that is asked for. Those of SDKs' calls are among them when they are
-/// expected to get rows, or have some.
+/// expected to get rows, or have some. With them the one that the view of users is over.
 pub(super) fn tables(
     config: &Config,
     asked: Option<&str>,
     snapshot: &Snapshot,
-) -> Result<Vec<Table>> {
+) -> Result<(Vec<Table>, Option<String>)> {
     let schemas = Source::of(config).load()?;
+    let identifies = users::identifies(&schemas).map(|family| Table::of(family).name().to_owned());
     if let Some(asked) = asked {
         let Some(family) = schemas.family(asked) else {
             let known: Vec<&str> = schemas.families().map(|(name, _)| name).collect();
             bail!("no table `{asked}`; there are: {}", known.join(", "));
         };
-        return Ok(vec![Table::of(family)]);
+        return Ok((vec![Table::of(family)], identifies));
     }
     let expected: BTreeSet<&str> = schemas.expected().map(|(name, _)| name).collect();
     let wanted = |name: &str| expected.contains(name) || !snapshot.files(name).is_empty();
     let families = schemas.families().filter(|(name, _)| wanted(name));
-    Ok(families.map(|(_, family)| Table::of(family)).collect())
+    let tables = families.map(|(_, family)| Table::of(family)).collect();
+    Ok((tables, identifies))
 }
 
 /// The URL or path of the folder of all tables, without a slash at its end.

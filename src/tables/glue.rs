@@ -61,7 +61,7 @@ pub(crate) async fn run(args: &Arguments, config: &Config) -> Result<()> {
         "Glue's catalogue is for tables in a bucket: it needs store.kind = \"s3\""
     );
     let (_, snapshot) = landed(config).await?;
-    let tables = tables(config, args.table.as_deref(), &snapshot)?;
+    let (tables, _) = tables(config, args.table.as_deref(), &snapshot)?;
     let client = Client::open(&config.glue, config.s3.region.as_deref()).await?;
     calls::make_database(&client, &config.glue.database).await?;
     let root = crate::lake::name(config);

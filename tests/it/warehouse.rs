@@ -3,6 +3,7 @@
 
 mod compacted;
 mod discards;
+mod entities;
 mod evolution;
 mod isolation;
 mod loads;
@@ -11,6 +12,7 @@ mod rebuild;
 mod reload;
 mod survival;
 mod tls;
+mod users;
 mod watching;
 
 use std::process::{Child, Command, Output, Stdio};

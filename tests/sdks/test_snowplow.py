@@ -4,10 +4,16 @@ import unittest
 from datetime import datetime, timezone
 
 from faults import Faults
-from harness import SdkTest, Site, drive, node, python
+from harness import HERE, SdkTest, Site, drive, node, python
 from landed import Landed, instant
 from tracking import BrowserSdk
 
+# A set with schemas of Iglu for some of what the calls describe, and the table of each.
+SCHEMAS = HERE / "schemas"
+DESCRIBED = {
+    "iglu:com.example/user/jsonschema/2-1-0": "com_example_user_2",
+    "iglu:com.example/order_completed/jsonschema/1-0-0": "com_example_order_completed_1",
+}
 # The column of each member of a call.
 COLUMNS = {
     "url": "page_url",
@@ -39,6 +45,22 @@ class SnowplowTest(SdkTest):
             with self.subTest(call=call["type"], method=call["method"], id=call["id"]):
                 self.assertEqual(self.differences(call, Landed(landed[call["id"]])), [])
 
+    def compare_described(self, site, given):
+        """Compares what describes itself by a schema of the set with its row, and counts the rows."""
+        for schema, table in DESCRIBED.items():
+            expected = {}
+            for call in given:
+                around = [(0, call)] + list(enumerate(call.get("contexts", ()), 1))
+                expected |= {(call["id"], index): each["data"] for index, each in around if each.get("schema") == schema}
+            rows = site.query(f"SELECT p.* FROM {table} p JOIN events e ON e.event_id = p.event_id")
+            # Trackers may add entities of their own before those that were given.
+            landed = {(row["event_id"], row["entity_index"] and 1): row for row in rows}
+            self.assertEqual(len(landed), len(rows))
+            self.assertTrue(expected)
+            self.assertEqual({(id, index and 1) for id, index in expected}, set(landed))
+            for (id, index), data in expected.items():
+                self.assertEqual(Landed(landed[id, index and 1]).differences(data), [], table)
+
     def differences(self, call, landed):
         found = []
         for name, value in call.items():
@@ -61,9 +83,10 @@ class OneOfServers:
     driver = None
 
     def test_what_was_given_is_what_landed(self):
-        with Site() as site:
+        with Site(SCHEMAS) as site:
             given = drive(self.driver, site.endpoint, "unused", "s1")
             rows = self.rows(site, given)
+            self.compare_described(site, given)
         self.assertEqual(sum(map(len, rows.values())), len(given))
         self.compare(given, rows)
 

@@ -49,6 +49,19 @@ class TrackingTest(SdkTest):
         shown = "\n".join(found[:20])
         self.assertFalse(found, f"{len(found)} differences, of which the first are:\n{shown}")
 
+    def compare_users(self, site, identifies):
+        """Compares the view of users with the call that it is to take of each."""
+        latest = {}
+        for row in identifies:
+            received = instant(row["received_at"])
+            when = (instant(row["event_time"]) if row["event_time"] else received, received, row["event_id"])
+            if row["user_id"] is not None:
+                latest[row["user_id"]] = max(latest.get(row["user_id"], when), when)
+        users = site.query("SELECT user_id, event_id FROM users")
+        self.assertTrue(latest)
+        self.assertEqual({row["user_id"]: row["event_id"] for row in users}, {user: when[2] for user, when in latest.items()})
+        self.assertEqual(len(users), len(latest))
+
     def differences(self, call, landed):
         """What landed of a call otherwise than it was given."""
         found = []
@@ -92,6 +105,7 @@ class ServerSdk:
         with Site() as site:
             given = drive(self.driver, site.endpoint, KEY, "s1")
             rows = self.rows(site, given)
+            self.compare_users(site, rows["identify"])
         # None was sent twice, as none was refused.
         self.assertEqual(sum(map(len, rows.values())), len(given))
         self.compare(given, rows)

@@ -32,6 +32,24 @@ impl<'a> Name<'a> {
         })
     }
 
+    /// The name up to the model, of which all versions are of one kind: `iglu:com.example/order/jsonschema/1`. `uri`: what it was
+    /// taken from.
+    pub fn of_model<'u>(&self, uri: &'u str) -> &'u str {
+        let model = self.version.find('-').unwrap_or(self.version.len());
+        let behind = uri.len() - self.version.len() + model;
+        uri.get(..behind).unwrap_or(uri)
+    }
+
+    /// Model, revision and addition; numbers beyond 32 bits are the greatest.
+    pub(crate) fn numbers(&self) -> [u32; 3] {
+        let mut numbers = self.version.split('-');
+        [(); 3].map(|()| {
+            numbers
+                .next()
+                .map_or(0, |text| text.parse().unwrap_or(u32::MAX))
+        })
+    }
+
     /// In their order.
     pub(crate) fn parts(&self) -> [&'a str; 4] {
         [self.vendor, self.name, self.format, self.version]
@@ -66,6 +84,14 @@ mod tests {
             name.parts(),
             ["com.example-x", "order_completed", "jsonschema", "1-0-10"]
         );
+    }
+
+    #[test]
+    fn a_model_is_all_but_revision_and_addition() {
+        let uri = "iglu:com.example/a/jsonschema/12-3-4";
+        let name = Name::of(uri).unwrap();
+        assert_eq!(name.of_model(uri), "iglu:com.example/a/jsonschema/12");
+        assert_eq!(name.numbers(), [12, 3, 4]);
     }
 
     #[test]

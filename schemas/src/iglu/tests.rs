@@ -43,7 +43,7 @@ fn violations(registry: &Registry, name: &str, data: &Value) -> Option<Vec<Strin
 }
 
 #[test]
-fn a_schema_of_iglu_checks_what_names_it_and_makes_no_table() {
+fn a_schema_of_iglu_checks_what_names_it_and_is_no_events() {
     let registry = set(FILE, &price()).unwrap();
     let check = |data: Value| violations(&registry, PRICE, &data).unwrap();
     assert_eq!(check(json!({"amount": 0.1, "share": 1})), [""; 0]);
@@ -58,7 +58,7 @@ fn a_schema_of_iglu_checks_what_names_it_and_makes_no_table() {
     assert_eq!(violations(&registry, &other, &json!({})), None);
     let empty = Registry::empty().unwrap();
     assert!(empty.iglu().is_empty() && !registry.iglu().is_empty());
-    assert_eq!(registry.families().count(), empty.families().count());
+    assert_eq!(registry.schemas().count(), empty.schemas().count());
 }
 
 #[test]

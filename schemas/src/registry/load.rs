@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::{Registry, Versions};
 use crate::evolve;
 use crate::expand::Index;
-use crate::iglu::{Iglu, IgluSchema};
+use crate::iglu::{self, Iglu, IgluSchema};
 use crate::landing;
 use crate::privacy::Plan;
 use crate::program::{self, Document, Program, Refused};
@@ -114,6 +114,7 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
     let track_message = track_message(&sources, &documents, &index);
     let mut loaded = Vec::new();
     let mut iglu = Iglu::default();
+    let mut entities = Vec::new();
     for (at, (file, role)) in sources.into_iter().enumerate() {
         let (name, version) = match role {
             Role::Event { name, version } => (name, version),
@@ -124,7 +125,10 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
             Role::Iglu { name } => {
                 errors.extend(refused(&file, &programs[at]));
                 match iglu_schema(&name, &documents[at], &programs[at], &index) {
-                    Ok(Some(schema)) => iglu.add(name, schema),
+                    Ok(Some((schema, entity))) => {
+                        iglu.add(name, schema);
+                        entities.extend(entity.map(|entity| (file, entity)));
+                    }
                     Ok(None) => {}
                     Err(problems) => errors.extend(placed(&file, problems)),
                 }
@@ -158,7 +162,8 @@ fn build(mut found: Vec<Found>, mut errors: Vec<LoadError>) -> Result<Registry, 
             Err(problems) => errors.extend(placed(&file, problems)),
         }
     }
-    let registry = assemble(&loaded, iglu, &mut errors);
+    let mut registry = assemble(&loaded, iglu, &mut errors);
+    iglu::add_families(&mut registry.families, entities, &mut errors);
     if errors.is_empty() {
         return Ok(registry);
     }
@@ -178,23 +183,25 @@ fn track_message(sources: &[(PathBuf, Role)], documents: &[Document], index: &In
     expanded.map_or_else(Shape::any, |expanded| Shape::of(&expanded))
 }
 
-/// A schema of Iglu, if it compiles.
+/// A schema of Iglu, if it compiles, and as what its table is made of, if it has one.
 fn iglu_schema(
     name: &str,
     document: &Document,
     program: &Result<Program, Vec<Refused>>,
     index: &Index<'_>,
-) -> Result<Option<IgluSchema>, Vec<Problem>> {
+) -> Result<Option<(IgluSchema, Option<Schema>)>, Vec<Problem>> {
     let Ok(program) = program.as_ref() else {
         return Ok(None);
     };
     let expanded = index.expand(document);
     let expanded = expanded.map_err(|error| vec![(String::new(), error.to_string())])?;
-    Ok(Some(IgluSchema {
+    let schema = IgluSchema {
         program: program.clone(),
         privacy: Plan::of(&expanded)?,
         fingerprint: fingerprint([name.as_bytes(), document.value.to_string().as_bytes()]),
-    }))
+    };
+    let entity = iglu::schema(name, &document.value, expanded, &schema)?;
+    Ok(Some((schema, entity)))
 }
 
 /// Why a document that is no event is refused.

@@ -1,3 +1,4 @@
+mod entity;
 mod sdk;
 
 use arrow::{

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::{Lander, locked, quarantine::Quarantine};
 use crate::{
     batch::Batch,
-    columns::Rows,
+    columns::{Around, Rows},
     commit::{Duplicates, File},
     config::Config,
     encode::{Encoded, Encoder, RowGroup},
@@ -275,7 +275,7 @@ pub(crate) fn encode(
     let table = &*group.table;
     let mut quarantine = Quarantine::default();
     let mut quarantined = Vec::new();
-    let rows_max = group.rows.len() + group.second_rows.len();
+    let rows_max = group.rows.len() + group.second_rows.len() + group.entities.len();
     let mut encoder = Encoder::new(config, table, rows_max as u64)?;
     let mut rows = Rows::new(table, config.data_depth_max);
     for at in &group.rows {
@@ -297,6 +297,7 @@ pub(crate) fn encode(
             encoder.appended_second(received_micros, record.len())?;
         }
     }
+    entities(config, records, group, &mut rows, &mut encoder)?;
     Ok(EncodedGroup {
         files: encoder.finish()?,
         quarantine,
@@ -311,6 +312,35 @@ fn duplicates(group: &Group) -> Option<Duplicates> {
         hour: group.hour,
         events: group.duplicates,
     })
+}
+
+/// Decodes and encodes the entities that are the group's, record by record.
+fn entities(
+    config: &Config,
+    records: &[Records],
+    group: &Group,
+    rows: &mut Rows<'_>,
+    encoder: &mut Encoder<'_>,
+) -> Result<(), EncodeError> {
+    for of_record in group.entities.chunk_by(|(one, _), (next, _)| one == next) {
+        let Some((at, _)) = of_record.first() else {
+            continue;
+        };
+        let (record, appended_ms) = record(records, *at);
+        let indices: Vec<u32> = of_record.iter().map(|(_, index)| *index).collect();
+        // One that is no row becomes a bad event where it has its own, and has none here.
+        let Ok(text) = text(record) else { continue };
+        let Ok(around) = Around::find(text, &indices, config.data_depth_max) else {
+            continue;
+        };
+        for entity in &around.entities {
+            let appended = rows.append_entity(&around, entity, appended_ms, encoder.group());
+            if let Ok(received_micros) = appended {
+                encoder.appended_second(received_micros, entity.data.len())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn record(records: &[Records], at: At) -> (&Bytes, i64) {

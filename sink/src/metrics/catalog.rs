@@ -54,7 +54,7 @@ pub const CATALOG: &[(&str, &str, &[&str], &str)] = &[
         "headgate_sink_rows_total",
         "counter",
         &["table"],
-        "Rows committed. A track call of an SDK that has a table of its own has one there and one in `tracks`.",
+        "Rows committed. A track call of an SDK that has a table of its own has one there and one in `tracks`; entities of Snowplow's events have one each.",
     ),
     (
         "headgate_sink_files_total",

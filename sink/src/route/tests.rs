@@ -1,3 +1,5 @@
+mod entities;
+
 use headgate_stream::log::{Partition, Position};
 
 use super::*;

@@ -1,4 +1,5 @@
 mod again;
+mod entities;
 mod replays;
 mod sdk;
 mod stream;

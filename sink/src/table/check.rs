@@ -1,8 +1,12 @@
 //! What is wrong with schemas that only their tables show: the columns that `x-redshift` names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use headgate_schemas::registry::{LoadError, LoadErrors, Registry};
+use headgate_schemas::{
+    iglu,
+    registry::{LoadError, LoadErrors, Registry},
+    schema::Schema,
+};
 
 use super::{Table, redshift};
 
@@ -21,7 +25,7 @@ pub fn check(registry: &Registry) -> Result<(), LoadErrors> {
             };
             let wrong = redshift::problems(said, &table);
             errors.extend(wrong.into_iter().map(|error| LoadError {
-                file: PathBuf::from(format!("{}.json", schema.dataschema())),
+                file: file_of(schema),
                 pointer: error.pointer,
                 reason: error.reason,
             }));
@@ -30,6 +34,14 @@ pub fn check(registry: &Registry) -> Result<(), LoadErrors> {
     match errors.is_empty() {
         true => Ok(()),
         false => Err(LoadErrors { errors }),
+    }
+}
+
+/// Where a schema is in its set.
+fn file_of(schema: &Schema) -> PathBuf {
+    match schema.dataschema().strip_prefix("iglu:") {
+        Some(place) => Path::new(iglu::FOLDER).join(place),
+        None => PathBuf::from(format!("{}.json", schema.dataschema())),
     }
 }
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::{Column, Table};
 
 pub use self::hive::{PARTITIONS_MAX, hive_type};
+pub(super) use self::trino::name as trino_name;
 
 /// What a reader that lists folders has to know: in words, for comments.
 pub const CAUTION: [&str; 5] = [

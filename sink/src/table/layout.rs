@@ -8,7 +8,7 @@ use headgate_schemas::{
 };
 
 use super::{
-    Column, ENVELOPE, FLATTEN_DEPTH_MAX, Member, Members, Node, Shared, Type,
+    Column, ENTITY_INDEX, ENVELOPE, FLATTEN_DEPTH_MAX, Member, Members, Node, Shared, Type,
     naming::{self, Names},
 };
 
@@ -23,7 +23,8 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new() -> Self {
+    /// The envelope's columns; `entities`: each event may have several rows, which a column tells apart.
+    pub(super) fn new(entities: bool) -> Self {
         let mut names = Names::default();
         let column = |(name, kind, required): (&str, Type, bool)| Column {
             name: names.take(name.to_owned()),
@@ -32,7 +33,8 @@ impl Layout {
             length_max: None,
             pointer: None,
         };
-        let columns = ENVELOPE.into_iter().map(column).collect();
+        let index = entities.then_some((ENTITY_INDEX, Type::Integer, true));
+        let columns = ENVELOPE.into_iter().chain(index).map(column).collect();
         Self {
             columns,
             names,

@@ -1,3 +1,4 @@
+pub(crate) mod entities;
 mod sdk;
 
 use headgate_schemas::registry::Registry;

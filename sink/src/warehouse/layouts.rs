@@ -16,7 +16,7 @@ use super::statements::Staged;
 use crate::{
     commit::File,
     store::{self, Store},
-    table::{Generation, Table, Type},
+    table::{Generation, Table, Type, users},
 };
 
 /// Why a file's columns are not known.
@@ -83,6 +83,15 @@ impl Layouts {
         })
     }
 
+    /// The table that the view of users is over; `None`: there is no such view.
+    pub(super) fn identifies(&self) -> Option<Arc<Table>> {
+        self.with(|known| {
+            let registry = known.registry.as_ref()?;
+            let schema = users::identifies(registry)?.last()?;
+            known.tables.get(schema.table()).cloned()
+        })
+    }
+
     /// All tables of the schemas now in force.
     pub(super) fn tables(&self) -> Vec<Arc<Table>> {
         let mut tables: Vec<_> = self.with(|known| known.tables.values().cloned().collect());
@@ -137,7 +146,8 @@ impl Known {
         self.tables.clear();
         self.events.clear();
         for (name, family) in registry.families() {
-            if let Some(newest) = family.last() {
+            // Models of entities are no versions of one event.
+            if let Some(newest) = family.last().filter(|newest| !newest.entity()) {
                 let tables = self.events.entry(newest.name().to_owned()).or_default();
                 tables.insert(newest.version().major, name.to_owned());
             }

@@ -1,4 +1,4 @@
-//! What readers get: views over the majors of an event, views of single sources, and grants.
+//! What readers get: views over the majors of an event and over identify calls, views of single sources, and grants.
 //!
 //! All of it can be said again at any time, and is, whenever a table was made or has changed, and at each start.
 
@@ -13,6 +13,7 @@ use super::{
 use crate::table::{
     Table,
     redshift::{drop_view, union_view, view_name},
+    users,
 };
 
 /// Redshift's longest name, in bytes.
@@ -51,6 +52,12 @@ impl Readers<'_> {
             let all =
                 all.filter(|(_, reader)| reader.sources.is_empty() && reader.tables.is_empty());
             steps.extend(all.map(|reader| self.grant(&name, reader)));
+        }
+        if let Some(view) = self.users(table, &columns) {
+            steps.push(self.view(users::NAME, view));
+            let all = self.readers(users::NAME);
+            let all = all.filter(|(_, reader)| reader.sources.is_empty());
+            steps.extend(all.map(|reader| self.grant(users::NAME, reader)));
         }
         let mut made = BTreeSet::new();
         for (of, reader) in self.readers(table) {
@@ -113,6 +120,18 @@ impl Readers<'_> {
         let names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
         let view = union_view(self.names.schema(), &name, &there, &names)?;
         Some((name, view))
+    }
+
+    /// The view of users, if this is the table of identify calls.
+    fn users(&self, table: &str, held: &Columns) -> Option<String> {
+        let identifies = self.layouts.identifies()?;
+        if identifies.name() != table {
+            return None;
+        }
+        let mut columns = users::columns(&identifies);
+        columns.retain(|column| held.contains_key(*column));
+        let view = users::redshift_view(self.names.schema(), &identifies, &columns);
+        Some(view)
     }
 
     /// The view of one source's rows, with its name; `None`: the name would be too long.

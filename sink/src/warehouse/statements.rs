@@ -11,7 +11,7 @@ use super::{
     names::{Names, instant, literal, quoted},
     plan::Plan,
 };
-use crate::table::{Type, redshift::RedshiftType};
+use crate::table::{ENTITY_INDEX, Type, redshift::RedshiftType};
 
 /// Redshift's longest VARCHAR, in bytes. <https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html>
 const VARCHAR_BYTES_MAX: u32 = 65_535;
@@ -38,6 +38,14 @@ pub(super) struct Part<'a> {
     pub(super) manifest: &'a str,
     /// Their columns, in their order.
     pub(super) columns: &'a [Staged],
+}
+
+impl Part<'_> {
+    /// Rows of one event are told apart by their index: of entities, an event has several.
+    fn entities(&self) -> bool {
+        let index = |column: &Staged| column.name == ENTITY_INDEX && column.required;
+        self.columns.iter().any(index)
+    }
 }
 
 /// What a load's statements are made of.
@@ -100,8 +108,13 @@ impl Load<'_> {
         };
         let picked = (0..self.parts.len()).map(|index| {
             let picked = self.picked(index);
+            // An event with several rows has lost each value once.
+            let distinct = match self.parts[index].entities() {
+                true => "DISTINCT ",
+                false => "",
+            };
             format!(
-                "SELECT \"event_id\" AS \"new_id\", \"received_at\" AS \"new_at\" FROM {picked}"
+                "SELECT {distinct}\"event_id\" AS \"new_id\", \"received_at\" AS \"new_at\" FROM {picked}"
             )
         });
         let picked: Vec<String> = picked.collect();
@@ -173,11 +186,22 @@ impl Load<'_> {
         });
         let around = |seconds: i64| format!("DATEADD(second, {seconds}, \"s\".\"received_at\")");
         let seconds = i64::try_from(self.dedup_window_s).unwrap_or(i64::MAX);
+        let (row, known, same) = match part.entities() {
+            true => (
+                format!(", \"a\".{}", quoted(ENTITY_INDEX)),
+                format!("{} AS \"known_index\", ", quoted(ENTITY_INDEX)),
+                format!(
+                    " AND \"k\".\"known_index\" = \"s\".{}",
+                    quoted(ENTITY_INDEX)
+                ),
+            ),
+            false => Default::default(),
+        };
         format!(
             "CREATE TEMP TABLE {} AS SELECT {} FROM (SELECT \"a\".*, LAG(\"a\".\"received_at\") OVER (PARTITION BY \
-             \"a\".\"event_id\" ORDER BY \"a\".\"received_at\") AS {BEFORE} FROM {} AS \"a\") AS \"s\" CROSS JOIN {} AS \"g\" \
-             LEFT JOIN (SELECT \"event_id\" AS \"known_id\", \"received_at\" AS \"known_at\" FROM {} WHERE \
-             \"received_at\" >= {}) AS \"k\" ON \"k\".\"known_id\" = \"s\".\"event_id\" AND \"k\".\"known_at\" >= {} AND \
+             \"a\".\"event_id\"{row} ORDER BY \"a\".\"received_at\") AS {BEFORE} FROM {} AS \"a\") AS \"s\" CROSS JOIN {} AS \"g\" \
+             LEFT JOIN (SELECT \"event_id\" AS \"known_id\", {known}\"received_at\" AS \"known_at\" FROM {} WHERE \
+             \"received_at\" >= {}) AS \"k\" ON \"k\".\"known_id\" = \"s\".\"event_id\"{same} AND \"k\".\"known_at\" >= {} AND \
              \"k\".\"known_at\" <= {} WHERE (\"s\".{BEFORE} IS NULL OR \"s\".{BEFORE} < {}) AND \"k\".\"known_id\" IS NULL \
              AND \"g\".\"go\" = 1{}",
             self.picked(index),

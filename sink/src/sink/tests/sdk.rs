@@ -8,7 +8,7 @@ use crate::commit::account::{self, HOUR_MS, Landed};
 const TRACK: &str =
     r#"{"type": "object", "x-track": true, "properties": {"n": {"type": "integer"}}}"#;
 
-fn call(id: &str, kind: &str, message: &str) -> Vec<u8> {
+pub(super) fn call(id: &str, kind: &str, message: &str) -> Vec<u8> {
     let mut out = Vec::new();
     Event {
         id: id.to_owned().into(),
@@ -23,7 +23,7 @@ fn call(id: &str, kind: &str, message: &str) -> Vec<u8> {
     out
 }
 
-fn hours() -> Range<i64> {
+pub(super) fn hours() -> Range<i64> {
     let hour = NOW_MICROS / 1_000 / HOUR_MS;
     hour..hour + 1
 }
