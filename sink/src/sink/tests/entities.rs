@@ -56,7 +56,7 @@ async fn an_event_and_its_entities_are_of_one_commit_and_count_as_one_record() {
         .await
         .unwrap();
     assert_eq!(account.logs[0].rows, 4, "as many as there were records");
-    let of = |table: &str| account.hours[&(table.to_owned(), hours().start)].clone();
+    let of = |table: &str| account.hours[&(table.to_owned(), hours().start)];
     let products = of("com_acme_product_1");
     assert_eq!((products.streamed, products.second_rows), (4, 4));
     let events = of("events");
