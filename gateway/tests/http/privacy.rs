@@ -611,3 +611,5 @@ fn schemas_that_hash_are_refused_without_a_key_and_short_keys_are_too() {
     assert_eq!(keys, ["hash_key", "hash_key_file"]);
     assert!(!format!("{problems:?}").contains(SECRET));
 }
+
+mod shapes;
