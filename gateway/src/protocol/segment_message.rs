@@ -182,7 +182,9 @@ fn member<'a>(
         "event" => {
             if common.event.replace(text).is_some() {
                 let found = "event is given more than once";
-                draft.faults.push(attribute_fault(name, "duplicateKey", found));
+                draft
+                    .faults
+                    .push(attribute_fault(name, "duplicateKey", found));
             }
         }
         "sentAt" => common.sent = Some(text),

@@ -351,11 +351,10 @@ fn what_was_hidden_before_is_not_held_against_the_schema_again() {
     );
     assert!(schema.check(&hidden, DEPTH_MAX).is_err());
     assert_eq!(schema.check_again(&hidden, DEPTH_MAX, &done), Ok(()));
-    assert_eq!(plan.without(&done), None);
-    assert_eq!(
-        plan.without(&done[..1]).unwrap().places().len(),
-        done.len() - 1
-    );
+    // To drop or mask once more changes nothing, and nothing is hashed twice.
+    let left = plan.without(&done).unwrap();
+    assert_eq!(paths(&left), ["/ips/* mask", "/name drop"]);
+    assert_eq!(applied(&left, &hidden), hidden);
     let lacking = schema.check_again(r#"{"email":"<","ips":[]}"#, DEPTH_MAX, &done);
     assert_eq!(
         messages(lacking.unwrap_err()),
@@ -524,7 +523,7 @@ fn places_within_what_describes_itself_are_refused_in_the_sets_file() {
             json!({ "snowplow_event": { path: "mask" } }),
         )]);
         let text = errors.unwrap_err().to_string();
-        assert!(text.contains("_iglu") && text.contains(path), "{text}");
+        assert!(text.contains("annotate those under _iglu"), "{text}");
     }
     let whole = json!({ "snowplow_event": { "/contexts": "drop" } });
     assert!(load(&[("_privacy.json", whole)]).is_ok());
