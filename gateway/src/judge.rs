@@ -133,7 +133,14 @@ impl<'a, 'h> Judge<'a, 'h> {
             Err(unfit) => {
                 let privacy = &self.rules.privacy;
                 let kept = privacy.rejected(self.reading, self.protocol, &unfit, raw);
-                self.reject(unfit.event, unfit.reason, unfit.errors, &kept)
+                let bytes = match &kept.payload {
+                    Cow::Owned(payload) => payload.len(),
+                    Cow::Borrowed(_) => 0,
+                };
+                self.held.grow(bytes)?;
+                let verdict = self.reject(unfit.event, unfit.reason, unfit.errors, &kept)?;
+                self.held.shrink(bytes);
+                Ok(verdict)
             }
         }
     }
@@ -151,7 +158,13 @@ impl<'a, 'h> Judge<'a, 'h> {
     {
         match self.clean(&mut event, schema) {
             None => self.accept(event),
-            Some(clean) => Ok(self.accept(event.with(&clean))?.owned()),
+            Some(clean) => {
+                // It is there beside the body and the record.
+                self.held.grow(clean.len())?;
+                let verdict = self.accept(event.with(&clean))?.owned();
+                self.held.shrink(clean.len());
+                Ok(verdict)
+            }
         }
     }
 

@@ -5,18 +5,18 @@ use std::{fmt, fs, io, path::PathBuf};
 
 use headgate_schemas::{
     event::{Data, Event},
-    privacy::{Apply, Fate, Hasher},
+    privacy::{Apply, Hasher},
     registry::Registry,
     schema::Schema,
-    sdk::SNOWPLOW_EVENT,
-    walk::{Cursor, Kind, Syntax},
+    sdk::{PROPERTIES, SNOWPLOW_EVENT},
+    walk::{Cursor, Syntax},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::protocol;
+use crate::protocol::{self, snowplow};
 
 pub(crate) mod described;
 mod rejected;
@@ -209,24 +209,23 @@ impl Privacy {
             return None;
         };
         let plan = schema.privacy().and_then(|plan| plan.without(reading.done));
-        let mut described = Described::new(iglu, reading.done);
+        let plan = plan.as_deref();
         let hash = |value: &[u8]| self.hash(value);
         let hash = self.hasher(&hash);
         let mut apply = Apply::new(data, hash);
+        // The schemas that are built in refuse nothing.
+        apply.doubt(schema.sdk_call() || schema.track());
         let mut cursor = Cursor::new(data, u32::MAX);
-        let applied = match (describes, cursor.kind()) {
-            (true, Ok(Kind::Object)) => apply.object(&mut cursor, |apply, name, cursor| {
-                let own = plan.as_ref().filter(|plan| plan.concerns(name));
-                match name {
-                    "unstruct_event" if own.is_none() => described.one(apply, cursor),
-                    "contexts" if own.is_none() => described.all(apply, cursor),
-                    _ => return apply.member(own, name, cursor),
-                }
-                .map(|()| Fate::Kept)
-            }),
-            _ => plan
-                .as_ref()
-                .map_or(Ok(()), |plan| apply.data(plan, &mut cursor)),
+        let applied = if schema.name() == SNOWPLOW_EVENT {
+            let mut described = Described::new(iglu, reading.done);
+            snowplow::hide_event(&mut apply, &mut cursor, plan, &mut described, hash)
+        } else if schema.track() {
+            apply.object(&mut cursor, |apply, name, cursor| {
+                apply.doubt(name != PROPERTIES);
+                apply.member(plan, name, cursor)
+            })
+        } else {
+            plan.map_or(Ok(()), |plan| apply.data(plan, &mut cursor))
         };
         // It was found to be JSON before. Were it none, nothing of it should be seen.
         applied.map_or_else(|_: Syntax| Some("{}".to_owned()), |()| apply.finish())
@@ -257,7 +256,7 @@ pub fn hidden(schemas: &Registry, event: &Event<'_>) -> Vec<String> {
     let schema = event
         .dataschema
         .as_deref()
-        .and_then(|name| schemas.named(name));
+        .and_then(|name| schemas.resolve(&event.kind, Some(name)).ok());
     let plan = schema.and_then(|schema| schema.privacy());
     let own = plan.into_iter().flat_map(|plan| plan.places());
     let mut paths: Vec<String> = own.map(|place| place.path.clone()).collect();

@@ -52,7 +52,7 @@ pub(crate) const SHARED: [(&str, &str); 2] = [
 ];
 
 /// Where a message has what its event's own schema describes.
-pub(crate) const PROPERTIES: &str = "properties";
+pub const PROPERTIES: &str = "properties";
 
 /// Whether the built-in schema of that name refuses no object: what it declares is there for columns.
 pub(crate) fn takes_any(name: &str) -> bool {

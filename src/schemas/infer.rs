@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use headgate_schemas::registry::Registry;
 use serde_json::{Map, Value};
@@ -61,7 +61,8 @@ pub(crate) async fn run(arguments: &Arguments, config: &Config) -> Result<u8> {
         (Some(file), Some(name)) => lines(file, name, arguments.events_max, &mut found)?,
         _ => landed::read(arguments, config, &mut found).await?,
     }
-    let (proposals, left) = found.proposals();
+    let (proposals, mut left) = found.proposals();
+    let proposals = fitting(proposals, &mut left);
     for reason in &left {
         eprintln!("{reason}");
     }
@@ -72,7 +73,6 @@ pub(crate) async fn run(arguments: &Arguments, config: &Config) -> Result<u8> {
         eprintln!("there is nothing to propose a schema from");
         return Ok(exit::FAILURE);
     }
-    fits(&proposals)?;
     match &arguments.out {
         Some(dir) => write(dir, &proposals)?,
         None => print(&proposals)?,
@@ -104,20 +104,22 @@ fn lines(file: &Path, name: &str, events_max: u64, found: &mut Found) -> Result<
     Ok(())
 }
 
-/// Whether each proposal loads: what does not is a defect, and better told here than after a deploy.
-fn fits(proposals: &[Proposal]) -> Result<()> {
+/// The proposals that load: what does not is a defect, and better told here than after a deploy.
+fn fitting(proposals: Vec<Proposal>, left: &mut Vec<String>) -> Vec<Proposal> {
+    let mut fit = Vec::with_capacity(proposals.len());
     for proposal in proposals {
         let text = proposal.schema.to_string();
         let file = proposal.file();
         let files = [(Path::new(&file), text.as_bytes())];
-        if let Err(errors) = Registry::from_files(files.into_iter()) {
-            bail!(
+        match Registry::from_files(files.into_iter()) {
+            Ok(_) => fit.push(proposal),
+            Err(errors) => left.push(format!(
                 "the schema that was made of {:?} is refused:\n{errors}",
                 proposal.name
-            );
+            )),
         }
     }
-    Ok(())
+    fit
 }
 
 fn write(dir: &Path, proposals: &[Proposal]) -> Result<()> {

@@ -82,7 +82,7 @@ fn a_user_is_what_the_call_says_that_happened_last() {
 #[test]
 fn a_call_of_no_time_happened_when_it_came_and_one_that_landed_twice_is_one_user() {
     let site = Site::new();
-    let up = site.up();
+    let up = site.up_with(&[("HEADGATE__SINK__DEDUP_WINDOW_MS", "0")]);
     let past = Some("2026-11-22T12:00:00Z");
     let known = identify("a1", Some("ann"), past, "ann@old.example");
     let timeless = identify("a0", Some("ann"), None, "ann@now.example");

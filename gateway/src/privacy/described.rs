@@ -1,5 +1,7 @@
 //! Self-describing JSON, as Snowplow's trackers send it: what is hidden in it is what the schema that it names says.
 
+use std::collections::BTreeSet;
+
 use headgate_schemas::{
     iglu::Iglu,
     privacy::{Apply, Fate},
@@ -11,8 +13,8 @@ pub(crate) struct Described<'a> {
     iglu: &'a Iglu,
     /// Places where that was done before.
     before: &'a [String],
-    /// Places where it is done now.
-    pub(crate) done: Vec<String>,
+    /// The schemas as whose annotations say it is done now.
+    named: BTreeSet<String>,
 }
 
 impl<'a> Described<'a> {
@@ -20,8 +22,26 @@ impl<'a> Described<'a> {
         Self {
             iglu,
             before,
-            done: Vec::new(),
+            named: BTreeSet::new(),
         }
+    }
+
+    /// The places where values were looked for.
+    pub(crate) fn done(self) -> Vec<String> {
+        let plans = self
+            .named
+            .iter()
+            .filter_map(|name| Some((name, self.iglu.privacy(name)?)));
+        let places = plans.flat_map(|(name, plan)| {
+            let places = plan.places().iter();
+            places.map(move |place| format!("{name}#{}", place.path))
+        });
+        places.collect()
+    }
+
+    /// Whether any of the schemas says anything.
+    pub(crate) fn says_anything(&self) -> bool {
+        self.iglu.private()
     }
 
     /// In each of an array.
@@ -30,8 +50,10 @@ impl<'a> Described<'a> {
         apply: &mut Apply<'t>,
         cursor: &mut Cursor<'t>,
     ) -> Result<(), Syntax> {
-        if cursor.kind()? != Kind::Array {
-            return cursor.skip().map(drop);
+        match (self.says_anything(), cursor.kind()?) {
+            (true, Kind::Array) => {}
+            (true, _) => return apply.bar(cursor),
+            (false, _) => return cursor.skip().map(drop),
         }
         let mut more = cursor.array()?;
         while more {
@@ -41,30 +63,31 @@ impl<'a> Described<'a> {
         Ok(())
     }
 
-    /// In one.
+    /// In one. What names no schema may be of any of them.
     pub(crate) fn one<'t>(
         &mut self,
         apply: &mut Apply<'t>,
         cursor: &mut Cursor<'t>,
     ) -> Result<(), Syntax> {
-        if cursor.kind()? != Kind::Object {
+        if !self.says_anything() {
             return cursor.skip().map(drop);
         }
-        let name = schema_of(*cursor)?;
-        let Some(plan) = name.as_deref().and_then(|name| self.iglu.privacy(name)) else {
+        if cursor.kind()? != Kind::Object {
+            return apply.bar(cursor);
+        }
+        let Some(name) = schema_of(*cursor)? else {
+            return apply.bar(cursor);
+        };
+        let Some(plan) = self.iglu.privacy(&name) else {
             return cursor.skip().map(drop);
         };
-        let name = name.unwrap_or_default();
-        let prefix = format!("{name}#");
         let before = self.before.iter();
         let before: Vec<String> = before
-            .filter_map(|place| Some(place.strip_prefix(&prefix)?.to_owned()))
+            .filter_map(|place| place.strip_prefix(&*name)?.strip_prefix('#'))
+            .map(str::to_owned)
             .collect();
-        for place in plan.places() {
-            let place = format!("{prefix}{}", place.path);
-            if !self.done.contains(&place) {
-                self.done.push(place);
-            }
+        if !self.named.contains(&name) {
+            self.named.insert(name);
         }
         let Some(plan) = plan.without(&before) else {
             return cursor.skip().map(drop);

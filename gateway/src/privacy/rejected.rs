@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use headgate_schemas::{
     event::{Data, Event, Reason, WITHHELD},
-    privacy::{Action, Apply, Fate, Plan},
-    sdk::TRACK,
+    privacy::{Action, Apply, Fate, Hasher, Plan},
+    registry::Registry,
+    schema::Schema,
+    sdk::{CALLS, SNOWPLOW_EVENT},
     walk::{Cursor, Kind, Syntax},
 };
 
@@ -59,7 +61,7 @@ impl Privacy {
             _ => return self.withhold(raw, Withhold::Unreadable),
         };
         let hidden = match protocol == protocol::SNOWPLOW {
-            true => self.of_parameters(reading, &unfit.event, text),
+            true => self.of_parameters(reading, unfit, text),
             false => self.of_json(reading, protocol, &unfit.event, text),
         };
         match hidden {
@@ -88,44 +90,61 @@ impl Privacy {
         text: &str,
     ) -> Hidden {
         let schemas = reading.schemas;
-        let known = schemas.resolve(&event.kind, None).is_ok();
-        let mut plan = schemas.privacy(&event.kind);
-        if !known && protocol == protocol::SEGMENT {
-            // Whatever call it was to be, what is around its properties is the same.
-            plan = schemas.privacy(TRACK);
-        }
-        let Some(plan) = plan else {
-            return Ok(known.then_some((None, Vec::new())));
+        let found = schemas.resolve(&event.kind, None).ok();
+        let is_call = |schema: &Schema| schema.track() || CALLS.contains(&schema.name());
+        let known = found
+            .filter(|schema| protocol != protocol::SEGMENT || is_call(schema))
+            .is_some();
+        let plan = match known || protocol != protocol::SEGMENT {
+            true => schemas.privacy(&event.kind).map(Cow::Borrowed),
+            // It was to be any of them.
+            false => of_all_calls(schemas).map(Cow::Owned),
         };
+        let plan = plan.as_deref();
+        let iglu = schemas.iglu();
+        let mut described = (event.kind == SNOWPLOW_EVENT).then(|| Described::new(iglu, &[]));
+        if plan.is_none() && !(described.is_some() && iglu.private()) {
+            return Ok(known.then_some((None, Vec::new())));
+        }
         let is_data = matches!(event.data, Data::Json(data) if data.len() == text.trim().len());
         let hash = |value: &[u8]| self.hash(value);
-        let mut apply = Apply::to_wrong(text, self.hasher(&hash));
+        let mut hiding = Hiding {
+            plan,
+            described: described.as_mut(),
+            hash: self.hasher(&hash),
+        };
+        let mut apply = Apply::to_wrong(text, hiding.hash);
         let mut cursor = Cursor::new(text, u32::MAX);
         match is_data {
-            true => apply.data(plan, &mut cursor)?,
-            false => envelope(&mut apply, plan, &mut cursor)?,
+            true => hiding.data(&mut apply, &mut cursor)?,
+            false => hiding.envelope(&mut apply, &mut cursor)?,
         }
         if !known && self.withhold == Withhold::Unknown {
             return Ok(None);
         }
-        let places = plan.places().iter().map(|place| place.path.clone());
-        Ok(Some((apply.finish(), places.collect())))
+        let own = plan.into_iter().flat_map(Plan::places);
+        let mut places: Vec<String> = own.map(|place| place.path.clone()).collect();
+        places.extend(described.into_iter().flat_map(Described::done));
+        Ok(Some((apply.finish(), places)))
     }
 
     /// Of the parameters of Snowplow's trackers.
     fn of_parameters(
         &self,
         reading: &protocol::Rules<'_>,
-        event: &Event<'_>,
+        unfit: &Unfit<'_>,
         text: &str,
     ) -> Hidden {
-        let plan = reading.schemas.privacy(&event.kind);
+        if unfit.reason == Reason::UnknownSchema && self.withhold == Withhold::Unknown {
+            return Ok(None);
+        }
+        let plan = reading.schemas.privacy(&unfit.event.kind);
         let hash = |value: &[u8]| self.hash(value);
         let mut described = Described::new(reading.schemas.iglu(), &[]);
         let hidden = snowplow::hide(text, plan, &mut described, self.hasher(&hash))?;
         let own = plan.into_iter().flat_map(Plan::places);
         let mut done: Vec<String> = own.map(|place| place.path.clone()).collect();
-        done.append(&mut described.done);
+        done.extend(described.done());
         Ok(Some((hidden, done)))
     }
 }
@@ -136,23 +155,59 @@ fn is_readable(unfit: &Unfit<'_>) -> bool {
     let mut errors = unfit.errors.iter();
     !errors.any(|error| {
         unfit.reason == Reason::Malformed && broken(error.keyword)
-            || error.pointer == "/type" && error.keyword == "duplicateKey"
+            || matches!(&*error.pointer, "/type" | "/event") && error.keyword == "duplicateKey"
     })
 }
 
-/// An event in CloudEvents' JSON format. What stands beside its data, and is no attribute, may have been meant for it.
-fn envelope<'t>(apply: &mut Apply<'t>, plan: &Plan, cursor: &mut Cursor<'t>) -> Result<(), Syntax> {
-    if cursor.kind()? != Kind::Object {
-        return cursor.skip().map(drop);
-    }
-    apply.object(cursor, |apply, name, cursor| {
-        match Known::of(name) {
-            Some(Known::Data) => apply.data(plan, cursor)?,
-            // What is in it is not read.
-            Some(Known::DataBase64) => drop(apply.act(Action::Mask, cursor)?),
-            Some(_) => drop(cursor.skip()?),
-            None => return apply.member(Some(plan), name, cursor),
+/// What any of the six calls has that nobody is to see.
+fn of_all_calls(schemas: &Registry) -> Option<Plan> {
+    let plans = CALLS.iter().map(|call| schemas.privacy(call));
+    plans.fold(None, |all, plan| Plan::both(all.as_ref(), plan))
+}
+
+/// What is hidden in an event that is data itself, or has it in `data`.
+struct Hiding<'p, 'd, 'h> {
+    plan: Option<&'p Plan>,
+    /// Of an event of Snowplow's.
+    described: Option<&'p mut Described<'d>>,
+    hash: Hasher<'h>,
+}
+
+impl Hiding<'_, '_, '_> {
+    fn data<'t>(&mut self, apply: &mut Apply<'t>, cursor: &mut Cursor<'t>) -> Result<(), Syntax> {
+        match (self.described.as_deref_mut(), self.plan) {
+            (Some(described), plan) => {
+                snowplow::hide_event(apply, cursor, plan, described, self.hash)
+            }
+            (None, Some(plan)) => apply.data(plan, cursor),
+            (None, None) => cursor.skip().map(drop),
         }
-        Ok(Fate::Kept)
-    })
+    }
+
+    /// An event in CloudEvents' JSON format. What stands beside its data, and is no attribute, may have been meant for it.
+    fn envelope<'t>(
+        &mut self,
+        apply: &mut Apply<'t>,
+        cursor: &mut Cursor<'t>,
+    ) -> Result<(), Syntax> {
+        if cursor.kind()? != Kind::Object {
+            return apply.bar(cursor);
+        }
+        apply.object(cursor, |apply, name, cursor| {
+            match Known::of(name) {
+                Some(Known::Data) => self.data(apply, cursor)?,
+                // What is in it is not read.
+                Some(Known::DataBase64) => drop(apply.act(Action::Mask, cursor)?),
+                Some(_) => drop(cursor.skip()?),
+                None => match self.described.as_deref_mut() {
+                    None => return apply.member(self.plan, name, cursor),
+                    Some(described) => {
+                        let (plan, hash) = (self.plan, self.hash);
+                        return snowplow::hide_member(apply, name, cursor, plan, described, hash);
+                    }
+                },
+            }
+            Ok(Fate::Kept)
+        })
+    }
 }

@@ -179,7 +179,14 @@ fn member<'a>(
     };
     match name {
         "type" => common.call = Call::of(&text).or(common.call),
-        "event" => common.event = Some(text),
+        "event" => {
+            if common.event.replace(text).is_some() {
+                let found = "event is given more than once";
+                draft
+                    .faults
+                    .push(attribute_fault(name, "duplicateKey", found));
+            }
+        }
         "sentAt" => common.sent = Some(text),
         "originalTimestamp" => common.original = Some(text),
         "timestamp" => common.timestamp = Some(text),

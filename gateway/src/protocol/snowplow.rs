@@ -21,7 +21,7 @@ mod hide;
 mod payload;
 mod row;
 
-pub(crate) use self::hide::hide;
+pub(crate) use self::hide::{hide, hide_event, hide_member};
 
 /// Snowplow's trackers.
 pub(crate) struct Snowplow;

@@ -5,6 +5,12 @@ use super::plan::{Node, Plan};
 use crate::event::write_string;
 use crate::walk::{Cursor, Kind, Syntax};
 
+/// How much longer than the text hashes may make it; what is to be hashed beyond is masked. A number of one digit becomes
+/// 66 bytes: without a bound, arrays of them would fill the memory.
+const GROWS_BY_MAX: usize = 4;
+/// What they may in any case, in bytes.
+const GROWS_BYTES_MIN: usize = 64 << 10;
+
 /// What stands for a value that is masked.
 pub const MASK: &str = "***";
 
@@ -55,14 +61,19 @@ impl<'a> Apply<'a> {
         }
     }
 
+    /// Whether what comes next may not be what its schema says, as [`Apply::to_wrong`].
+    pub fn doubt(&mut self, wrong: bool) {
+        self.wrong = wrong;
+    }
+
     /// The text as it is now; `None`: nothing had to be changed.
     pub fn finish(mut self) -> Option<String> {
         if self.copied == 0 && self.out.is_empty() {
             return None;
         }
         self.flush(self.text.len());
-        // Made of the text's parts and of texts.
-        Some(String::from_utf8_lossy(&self.out).into_owned())
+        // It is made of the text's parts and of texts.
+        Some(String::from_utf8(self.out).unwrap_or_default())
     }
 
     /// The next value of the text, of which the plan speaks.
@@ -86,6 +97,34 @@ impl<'a> Apply<'a> {
         match plan.and_then(|plan| plan.root.member(name)) {
             Some(node) => self.fated(node, cursor),
             None => cursor.skip().map(|_| Fate::Kept),
+        }
+    }
+
+    /// The value of such a member of what is in the data under another name.
+    ///
+    /// # Errors
+    /// The text is not JSON from here.
+    pub fn member_in(
+        &mut self,
+        (plan, around): (Option<&Plan>, &str),
+        name: &str,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<Fate, Syntax> {
+        let around = plan.and_then(|plan| plan.root.member(around));
+        match around.and_then(|node| node.member(name)) {
+            Some(node) => self.fated(node, cursor),
+            None => cursor.skip().map(|_| Fate::Kept),
+        }
+    }
+
+    /// Masks the next value if there may be others in it, or if it is a text, which may be such a value's JSON.
+    ///
+    /// # Errors
+    /// The text is not JSON from here.
+    pub fn bar(&mut self, cursor: &mut Cursor<'a>) -> Result<(), Syntax> {
+        match cursor.kind()? {
+            Kind::Object | Kind::Array | Kind::String => self.act(Action::Mask, cursor).map(|_| ()),
+            _ => cursor.skip().map(drop),
         }
     }
 
@@ -154,7 +193,7 @@ impl<'a> Apply<'a> {
         let mut ahead = *cursor;
         let mut json = Vec::with_capacity(68);
         match (action, self.hash) {
-            (Action::Hash, Some(hash)) => {
+            (Action::Hash, Some(hash)) if self.out.len() < self.hashed_bytes_max() => {
                 let hashed = match kind {
                     Kind::String => hash(ahead.string()?.decode().as_bytes()),
                     _ => hash(ahead.skip()?.as_bytes()),
@@ -164,6 +203,10 @@ impl<'a> Apply<'a> {
             _ => write_string(MASK, &mut json),
         }
         self.put(cursor, &json).map(|()| Fate::Kept)
+    }
+
+    fn hashed_bytes_max(&self) -> usize {
+        GROWS_BYTES_MIN.max(self.text.len().saturating_mul(GROWS_BY_MAX))
     }
 
     fn fated(&mut self, node: &Node, cursor: &mut Cursor<'a>) -> Result<Fate, Syntax> {
@@ -191,9 +234,7 @@ impl<'a> Apply<'a> {
                 }
                 Ok(())
             }
-            (Kind::Object | Kind::Array | Kind::String, _) if self.wrong && !node.is_leaf() => {
-                self.act(Action::Mask, cursor).map(|_| ())
-            }
+            _ if self.wrong && !node.is_leaf() => self.bar(cursor),
             _ => cursor.skip().map(drop),
         }
     }

@@ -95,7 +95,7 @@ fn steps(pointer: &str) -> Vec<String> {
 }
 
 /// Whether a value is at a path's place or in it.
-fn is_at(path: &str, at: &[String]) -> bool {
+pub(super) fn is_at(path: &str, at: &[String]) -> bool {
     let path: Vec<&str> = path.split('/').skip(1).collect();
     path.len() <= at.len()
         && path

@@ -35,6 +35,9 @@ const OF_CALLS: [&str; 8] = [
 /// The same of Snowplow's events.
 const OF_SNOWPLOW: [&str; 4] = ["domain_userid", "event", "event_id", "user_id"];
 
+/// The members of Snowplow's events that are self-describing JSON.
+const DESCRIBED: [&str; 2] = ["contexts", "unstruct_event"];
+
 /// What a set says of the built-in schemas.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
@@ -87,6 +90,10 @@ impl Extra {
                         let reason = "an array's elements cannot be dropped: drop the array";
                         problems.push((at, reason.to_owned()));
                     }
+                    (Some(path), _) if *names == [SNOWPLOW_EVENT] && is_described(path) => {
+                        let reason = "what is in it has schemas of its own: annotate those under _iglu, or the whole of it";
+                        problems.push((at, reason.to_owned()));
+                    }
                     (Some(path), Some(action)) => {
                         for name in names {
                             let node = extra.nodes.entry((*name).to_owned()).or_default();
@@ -120,18 +127,34 @@ impl Extra {
     }
 }
 
+/// Whether a place is within self-describing JSON of Snowplow's.
+fn is_described(path: &str) -> bool {
+    DESCRIBED.iter().any(|name| {
+        path.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('/'))
+    })
+}
+
 fn add(node: &mut Node, path: &str, action: Action) {
-    let mut node = node;
-    for name in path.split('/') {
-        node = match name {
-            "*" => node.items.get_or_insert_default(),
-            name => node
-                .members
-                .entry(unescape(name).replace("~2", "*"))
-                .or_default(),
-        };
+    let (name, rest) = match path.split_once('/') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (path, None),
+    };
+    let below = |node: &mut Node| match rest {
+        Some(rest) => add(node, rest, action),
+        None => node.action = node.action.max(Some(action)),
+    };
+    match name {
+        // Nobody says which of the two is there.
+        "*" => {
+            below(node.items.get_or_insert_default());
+            below(node.others.get_or_insert_default());
+        }
+        name => {
+            let name = unescape(name).replace("~2", "*");
+            below(node.members.entry(name).or_default());
+        }
     }
-    node.action = node.action.max(Some(action));
 }
 
 /// Places where the annotation would promise too much: what is there is in the envelope too.
@@ -150,19 +173,25 @@ pub(crate) fn not_text(plan: &Plan, shape: &Shape) -> Vec<String> {
     let places = plan.places().iter();
     let wrong = places.filter(|place| {
         place.action != Action::Drop
-            && declared(shape, &place.path).is_some_and(|shape| !is_text(shape))
+            && declared(shape, &place.path)
+                .into_iter()
+                .any(|shape| !is_text(shape))
     });
     wrong.map(|place| place.path.clone()).collect()
 }
 
-fn declared<'s>(shape: &'s Shape, path: &str) -> Option<&'s Shape> {
-    path.split('/').skip(1).try_fold(shape, |shape, name| {
-        let ShapeKind::Object { properties, .. } = &shape.kind else {
-            return None;
+fn declared<'s>(shape: &'s Shape, path: &str) -> Vec<&'s Shape> {
+    let mut shapes = vec![shape];
+    for name in path.split('/').skip(1) {
+        let below = |shape: &'s Shape| match &shape.kind {
+            ShapeKind::Object { properties, .. } => &properties[..],
+            _ => &[],
         };
-        let mut properties = properties.iter();
-        Some(&properties.find(|known| step(&known.name) == name)?.shape)
-    })
+        let properties = shapes.into_iter().flat_map(below);
+        let named = properties.filter(|known| name == "*" || step(&known.name) == name);
+        shapes = named.map(|known| &known.shape).collect();
+    }
+    shapes
 }
 
 fn is_text(shape: &Shape) -> bool {

@@ -149,6 +149,9 @@ impl Found {
             self.problem(at, reason);
         }
         for (keyword, value) in keywords {
+            if keyword == "$ref" && value.is_string() {
+                self.circle.get_or_insert_with(|| below(at, keyword));
+            }
             if !is_data(keyword) {
                 self.elsewhere(value, &below(at, keyword), is_map(keyword), under);
             }

@@ -1,9 +1,11 @@
 //! Which places of an event's data are annotated: a tree that is walked beside the data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::conceal::is_at;
 use super::{Action, HASH_CHARS, MASK, find, step};
 use crate::shape::{Shape, ShapeKind};
 
@@ -96,27 +98,34 @@ impl Node {
         for (name, node) in &self.members {
             node.places(&format!("{path}/{}", step(name)), found);
         }
-        for node in [&self.others, &self.items].into_iter().flatten() {
+        // One place may be said of either.
+        let items = Some(&self.items).filter(|items| **items != self.others);
+        for node in [Some(&self.others), items].into_iter().flatten().flatten() {
             node.places(&format!("{path}/*"), found);
         }
     }
 
-    /// Without what is said of these places.
-    fn without(&self, path: &str, left: &[String]) -> Node {
-        if left.iter().any(|left| left == path) {
+    /// Without hashing at these places, or in them.
+    fn without(&self, at: &mut Vec<String>, left: &[String]) -> Node {
+        if self.action == Some(Action::Hash) && left.iter().any(|left| is_at(left, at)) {
             return Node::default();
         }
-        let below = |name: &str, node: &Node| node.without(&format!("{path}/{name}"), left);
-        let star = |node: &Node| Box::new(below("*", node));
+        let mut below = |name: String, node: &Node| {
+            at.push(name);
+            let node = node.without(at, left);
+            at.pop();
+            node
+        };
+        let mut members = BTreeMap::new();
+        for (name, node) in &self.members {
+            members.insert(name.clone(), below(step(name), node));
+        }
+        let mut star = |node: &Node| Box::new(below("*".to_owned(), node));
         Node {
             action: self.action,
-            members: self
-                .members
-                .iter()
-                .map(|(name, node)| (name.clone(), below(&step(name), node)))
-                .collect(),
-            others: self.others.as_deref().map(star),
-            items: self.items.as_deref().map(star),
+            members,
+            others: self.others.as_deref().map(&mut star),
+            items: self.items.as_deref().map(&mut star),
         }
     }
 }
@@ -169,7 +178,7 @@ impl Plan {
     }
 
     /// What either of two plans says.
-    pub(crate) fn both(one: Option<&Self>, other: Option<&Self>) -> Option<Self> {
+    pub fn both(one: Option<&Self>, other: Option<&Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) => {
                 let mut root = one.root.clone();
@@ -180,9 +189,13 @@ impl Plan {
         }
     }
 
-    /// Without the places of these paths; `None`: nothing is left.
-    pub fn without(&self, paths: &[String]) -> Option<Self> {
-        Self::new(self.root.without("", paths))
+    /// Without the hashes at these paths, which would be hashed once more; to drop or mask again changes nothing. `None`:
+    /// nothing is left.
+    pub fn without(&self, paths: &[String]) -> Option<Cow<'_, Self>> {
+        match paths.is_empty() {
+            true => Some(Cow::Borrowed(self)),
+            false => Self::new(self.root.without(&mut Vec::new(), paths)).map(Cow::Owned),
+        }
     }
 
     /// Makes a shape that of data to which the plan was applied: hashes and masks are text, whatever they were.

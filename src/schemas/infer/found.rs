@@ -85,10 +85,11 @@ impl Found {
     /// A schema for each of the events, and what there is none for.
     pub(super) fn proposals(self) -> (Vec<Proposal>, Vec<String>) {
         let (mut proposals, mut left) = (Vec::new(), Vec::new());
+        let built_in = Registry::empty().ok();
         for (name, event) in self.by_name {
             let (events, unreadable) = (event.inference.events(), event.unreadable);
             let shown: String = event.title.chars().take(NAME_SHOWN_CHARS).collect();
-            if let Some(reason) = unfit(&name) {
+            if let Some(reason) = unfit(&name, built_in.as_ref()) {
                 left.push(format!(
                     "no schema for {shown:?} ({events} events): {reason}"
                 ));
@@ -120,11 +121,14 @@ impl Found {
 }
 
 /// Why there can be no schema of that name.
-fn unfit(name: &str) -> Option<String> {
+fn unfit(name: &str, registry: Option<&Registry>) -> Option<String> {
     if !event_name(name) {
-        return Some(format!("as `{name}` it has no name; {EVENT_NAME_ALLOWED}"));
+        return Some(format!(
+            "as `{}` it has no name; {EVENT_NAME_ALLOWED}",
+            name.escape_debug()
+        ));
     }
-    let built_in = Registry::empty().is_ok_and(|registry| {
+    let built_in = registry.is_some_and(|registry| {
         let mut all = registry.schemas();
         all.any(|schema| schema.name() == name || schema.table() == name)
     });
@@ -160,6 +164,8 @@ impl Proposal {
             } else {
                 ""
             };
+            // Clients chose the names: what steers a terminal is not for it.
+            let path = path.escape_debug();
             writeln!(
                 out,
                 "  {path}: in {present} of {of} ({}){note}",

@@ -8,8 +8,11 @@ use headgate_schemas::{
 };
 
 use super::described::decode;
-use super::fields::{self, Code};
+use super::fields::{self, Code, Field};
 use crate::privacy::Described;
+
+/// Where the canonical event has what has no field.
+const OTHER: &str = "other";
 
 /// The event's text without them; `None`: there are none. The plan is of the event that is made of the parameters.
 pub(crate) fn hide(
@@ -20,32 +23,93 @@ pub(crate) fn hide(
 ) -> Result<Option<String>, Syntax> {
     let mut apply = Apply::to_wrong(text, hash);
     let mut cursor = Cursor::new(text, u32::MAX);
-    if cursor.kind()? != Kind::Object {
+    if plan.is_none() && !described.says_anything() {
         return Ok(None);
     }
+    if cursor.kind()? != Kind::Object {
+        apply.bar(&mut cursor)?;
+        return Ok(apply.finish());
+    }
     apply.object(&mut cursor, |apply, name, cursor| {
-        let field = fields::of(name).map(|found| found.field);
-        let own = plan.and_then(|plan| match field {
-            Some(field) => plan.strongest(field.names()),
-            // It is kept there, under its name.
-            None => plan.concerns("other").then_some(Action::Mask),
-        });
-        if let Some(action) = own {
-            return apply.act(action, cursor);
+        // What is none of the protocol's is kept under its name in there.
+        if fields::of(name).is_none() && plan.is_some_and(|plan| plan.concerns(OTHER)) {
+            return apply.act(Action::Mask, cursor);
         }
-        match field.map(|field| field.kind) {
-            Some(fields::Kind::Unstruct(code) | fields::Kind::Contexts(code)) => {
-                parameter(apply, cursor, code, described, hash)?;
-            }
-            _ => drop(cursor.skip()?),
-        }
-        Ok(Fate::Kept)
+        parameter(apply, name, cursor, plan, described, hash)
     })?;
     Ok(apply.finish())
 }
 
-/// A parameter of self-describing JSON.
+/// Hides values in the canonical event, of which the plan is.
+pub(crate) fn hide_event<'t>(
+    apply: &mut Apply<'t>,
+    cursor: &mut Cursor<'t>,
+    plan: Option<&Plan>,
+    described: &mut Described<'_>,
+    hash: Hasher<'_>,
+) -> Result<(), Syntax> {
+    if cursor.kind()? != Kind::Object {
+        return apply.bar(cursor);
+    }
+    apply.object(cursor, |apply, name, cursor| {
+        hide_member(apply, name, cursor, plan, described, hash)
+    })
+}
+
+/// The same in one of its members.
+pub(crate) fn hide_member<'t>(
+    apply: &mut Apply<'t>,
+    name: &str,
+    cursor: &mut Cursor<'t>,
+    plan: Option<&Plan>,
+    described: &mut Described<'_>,
+    hash: Hasher<'_>,
+) -> Result<Fate, Syntax> {
+    if let Some(action) = plan.and_then(|plan| plan.strongest([name])) {
+        return apply.act(action, cursor);
+    }
+    match (name, cursor.kind()?) {
+        ("unstruct_event", _) => described.one(apply, cursor)?,
+        ("contexts", _) => described.all(apply, cursor)?,
+        // Parameters that are given twice, or in a form that does not fit, are there as they were sent.
+        (OTHER, Kind::Object) => {
+            apply.object(cursor, |apply, name, cursor| match fields::of(name) {
+                Some(_) => parameter(apply, name, cursor, plan, described, hash),
+                None => apply.member_in((plan, OTHER), name, cursor),
+            })?
+        }
+        _ => return apply.member(plan, name, cursor),
+    }
+    Ok(Fate::Kept)
+}
+
+/// A parameter of the protocol.
 fn parameter<'t>(
+    apply: &mut Apply<'t>,
+    name: &str,
+    cursor: &mut Cursor<'t>,
+    plan: Option<&Plan>,
+    described: &mut Described<'_>,
+    hash: Hasher<'_>,
+) -> Result<Fate, Syntax> {
+    let field = fields::of(name).map(|found| found.field);
+    let said = |field: &Field| plan.and_then(|plan| plan.strongest(field.names()));
+    if let Some(action) = field.and_then(said) {
+        return apply.act(action, cursor);
+    }
+    match field.map(|field| field.kind) {
+        Some(fields::Kind::Unstruct(code) | fields::Kind::Contexts(code))
+            if described.says_anything() =>
+        {
+            described_parameter(apply, cursor, code, described, hash)?;
+        }
+        _ => drop(cursor.skip()?),
+    }
+    Ok(Fate::Kept)
+}
+
+/// A parameter of self-describing JSON.
+fn described_parameter<'t>(
     apply: &mut Apply<'t>,
     cursor: &mut Cursor<'t>,
     code: Code,
@@ -56,7 +120,7 @@ fn parameter<'t>(
         return wrapped(apply, cursor, described);
     }
     if cursor.kind()? != Kind::String {
-        return cursor.skip().map(drop);
+        return apply.bar(cursor);
     }
     let mut ahead = *cursor;
     let value = ahead.string()?.decode();
@@ -87,7 +151,7 @@ fn wrapped<'t>(
     described: &mut Described<'_>,
 ) -> Result<(), Syntax> {
     if cursor.kind()? != Kind::Object {
-        return cursor.skip().map(drop);
+        return apply.bar(cursor);
     }
     apply.object(cursor, |apply, name, cursor| {
         match (name, cursor.kind()?) {
