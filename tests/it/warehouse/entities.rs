@@ -26,6 +26,9 @@ fn an_events_entities_are_all_loaded_and_each_once() {
     // A tracker that sends again what has been taken, beside what is new.
     send(&up, &[first, page_view("v3", &[sku("d"), sku("e")])]);
     wait_for("the new ones to be loaded", || loaded(7));
+    wait_for("their events to be loaded", || {
+        (warehouse.count("events") == Some(3)).then_some(())
+    });
     wait_for("the duplicates in the ledger", || {
         let duplicates = "SELECT SUM(rows_copied - rows_inserted) FROM public.headgate_loads WHERE kind = 'load' AND \
                           table_name = 'com_acme_product_1'";
