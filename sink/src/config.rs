@@ -61,7 +61,7 @@ pub struct Config {
     /// An event that comes again within this time of the first, in ms, does not land again: of the same source, type, id
     /// and partition. 0: all land. Default 86,400,000 (a day). `docs/adr/0019-duplicates.md`.
     pub dedup_window_ms: u64,
-    /// Events of a stream's partitions that a sink remembers at most, about 30 bytes each: where there are more within
+    /// Events of a stream's partitions that a sink remembers at most, about 35 bytes each: where there are more within
     /// `dedup_window_ms`, the window is as much shorter. Default 10,000,000.
     pub dedup_events_max: u64,
     /// How small files are put together.
