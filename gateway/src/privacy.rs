@@ -40,8 +40,8 @@ pub struct Config {
     /// A file with that secret, read at the start; white space at its end does not count.
     pub hash_key_file: Option<PathBuf>,
     /// Rejected events whose payload is not kept, where any schema has `x-pii`: `nothing`; `unreadable`, those that are no
-    /// JSON, so that nobody can tell what is in them; `unknown`, those and the ones that no schema describes. Default
-    /// `unreadable`.
+    /// JSON or say twice what they are, so that nobody can tell what is in them; `unknown`, those and the ones that no
+    /// schema describes. Default `unreadable`.
     pub withhold: Withhold,
 }
 

@@ -81,7 +81,7 @@ impl Lander {
         let begun = Instant::now();
         let attempt = uuid::Uuid::now_v7().simple().to_string();
         // What an earlier attempt took is not landed.
-        self.with_seen(Seen::undo);
+        self.with_seen(Seen::undo).await?;
         let made = self.files(batch, &attempt).await?;
         self.metrics.encoded(begun.elapsed());
         let proposal = Proposal {
@@ -105,7 +105,9 @@ impl Lander {
                     self.metrics.duplicates(&again.table, again.events);
                 }
                 let now_ms = (self.clock)().div_euclid(1_000);
-                self.with_seen(|seen| seen.landed(&proposal.attempt, now_ms));
+                let name = proposal.attempt.clone();
+                self.with_seen(move |seen| seen.landed(&name, now_ms))
+                    .await?;
                 self.metrics.committed(begun.elapsed());
                 tracing::debug!(
                     sequence,
@@ -117,7 +119,7 @@ impl Lander {
             }
             Outcome::Conflict => {
                 self.metrics.conflict_lost();
-                self.with_seen(Seen::undo);
+                self.with_seen(Seen::undo).await?;
                 self.drop_files(&proposal).await;
                 Ok(Some(Landed::Lost))
             }
@@ -185,6 +187,7 @@ impl Lander {
         };
         let named = |(partition, name): (Partition, Option<String>)| Some((partition, name?));
         let newest: Vec<_> = newest.into_iter().filter_map(named).collect();
+        let mut loaded = Vec::new();
         if !newest.is_empty() {
             let unread = |name: &str, reason: &str| {
                 tracing::error!(
@@ -195,25 +198,25 @@ impl Lander {
                 self.metrics.dedup_unread();
             };
             let with = (&*self.store, &self.retry);
-            let loaded = seen::load(with, &folder, &newest, events_max, unread).await;
-            let seen = Arc::clone(seen);
-            files::blocking(move || {
-                let mut seen = locked(&seen);
-                loaded.into_iter().for_each(|loaded| seen.restore(loaded));
-            })
-            .await?;
+            loaded = seen::load(with, &folder, &newest, events_max, unread).await;
         }
-        self.with_seen(|_| {});
-        Ok(())
+        self.with_seen(|seen| loaded.into_iter().for_each(|loaded| seen.restore(loaded)))
+            .await
     }
 
-    /// Does something with what landed lately, and tells how much that is now.
-    fn with_seen(&self, act: impl FnOnce(&mut Seen)) {
-        if let Some(seen) = &self.seen {
-            let mut seen = locked(seen);
+    /// Does something with what landed lately, and tells how much that is now. Apart from the runtime's threads: a batch's
+    /// ids take a while.
+    async fn with_seen(&self, act: impl FnOnce(&mut Seen) + Send + 'static) -> Result<(), Error> {
+        let Some(seen) = self.seen.clone() else {
+            return Ok(());
+        };
+        let extent = files::blocking(move || {
+            let mut seen = locked(&seen);
             act(&mut seen);
-            self.metrics.dedup(&self.stream, &seen.extent());
-        }
+            seen.extent()
+        });
+        self.metrics.dedup(&self.stream, &extent.await?);
+        Ok(())
     }
 
     /// The tables of the schemas in force.
@@ -232,8 +235,8 @@ impl Lander {
     /// Best effort: what stays is swept later.
     async fn drop_files(&self, proposal: &Proposal) {
         let mut paths: Vec<_> = proposal.files.iter().map(|f| f.path.clone()).collect();
-        if !proposal.seen.is_empty() {
-            self.with_seen(|seen| paths.push(seen.path(&proposal.attempt)));
+        if let Some(seen) = self.seen.as_ref().filter(|_| !proposal.seen.is_empty()) {
+            paths.push(locked(seen).path(&proposal.attempt));
         }
         for path in paths {
             if let Err(error) = self.store.delete(&path).await {

@@ -101,7 +101,8 @@ impl Lander {
             made.files.extend(bad);
         }
         if let Some(seen) = &self.seen {
-            made.seen = self.keep(seen, batch, &work.quarantined, attempt).await?;
+            let seen = Arc::clone(seen);
+            made.seen = self.keep(seen, batch, work.quarantined, attempt).await?;
         }
         Ok(made)
     }
@@ -110,22 +111,24 @@ impl Lander {
     /// event that is no row may be one when it comes again: it is not remembered.
     async fn keep(
         &self,
-        seen: &std::sync::Mutex<Seen>,
-        batch: &Batch,
-        quarantined: &[At],
+        seen: Arc<std::sync::Mutex<Seen>>,
+        batch: &Arc<Batch>,
+        quarantined: Vec<At>,
         attempt: &str,
     ) -> Result<Vec<Partition>, Error> {
-        let (path, keep) = {
-            let mut seen = locked(seen);
+        let path = locked(&seen).path(attempt);
+        let batch = Arc::clone(batch);
+        let keep = blocking(move || {
+            let mut seen = locked(&seen);
             for at in quarantined {
                 let delivery = &batch.records()[at.records as usize];
                 if let Some(id) = seen_as(&delivery.values[at.value as usize]) {
                     seen.window(&delivery.partition).take_back(id);
                 }
             }
-            (seen.path(attempt), seen.keep().map_err(EncodeError::Ids)?)
-        };
-        let Some(keep) = keep else {
+            seen.keep()
+        });
+        let Some(keep) = keep.await?.map_err(EncodeError::Ids)? else {
             return Ok(Vec::new());
         };
         self.upload(&path, keep.bytes).await?;

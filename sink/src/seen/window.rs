@@ -20,7 +20,7 @@ const SMALL_IDS: usize = 1 << 16;
 /// So many small objects are put together into one with the next batch.
 const SMALL_MAX: usize = 32;
 
-/// Slices are told apart by this part of the window.
+/// A window has about so many slices: what a slice holds is forgotten together.
 const SLICES: i64 = 256;
 
 /// Ids that came about the same time.
@@ -229,9 +229,11 @@ impl Window {
     }
 
     fn push_slice(&mut self, slice: Slice, window_ms: u64) {
-        let width_ms = i64::try_from(window_ms).unwrap_or(i64::MAX) / SLICES;
+        let width_ms = (i64::try_from(window_ms).unwrap_or(i64::MAX) / SLICES).max(1);
+        // By the clock, not by how long after the last one it came: where something always comes a slice would never end.
+        let place = |at_ms: i64| at_ms.div_euclid(width_ms);
         match self.slices.back_mut() {
-            Some(last) if slice.newest_ms.saturating_sub(last.newest_ms) < width_ms => {
+            Some(last) if place(slice.newest_ms) <= place(last.newest_ms) => {
                 last.newest_ms = last.newest_ms.max(slice.newest_ms);
                 last.ids += slice.ids;
             }

@@ -82,6 +82,24 @@ fn what_came_longer_ago_than_the_window_is_forgotten() {
 }
 
 #[test]
+fn where_something_always_comes_the_window_is_no_longer_than_it_is_set() {
+    let mut window = Window::default();
+    for second in 0..3 * 3_600_u32 {
+        let at_ms = i64::from(second) * 1_000;
+        land(&mut window, "a", [Id::from(second) + 1], at_ms);
+        let hour = 3_600.min(second as usize + 1);
+        let slice = 2 * 3_600 / SLICES as usize;
+        let known = window.len();
+        assert!(
+            (hour..=hour + slice).contains(&known),
+            "{known} in {second}"
+        );
+    }
+    let (from_ms, to_ms) = window.span_ms().unwrap();
+    assert!(to_ms - from_ms > 3_500_000, "{from_ms} to {to_ms}");
+}
+
+#[test]
 fn a_gateway_whose_clock_is_ahead_makes_no_event_old() {
     let mut window = Window::default();
     land(&mut window, "a", [1], 1_000);
